@@ -1,0 +1,49 @@
+# carpose: the facts about this keypoint set. To train on your own, copy this folder and edit this file only.
+dataset_name = 'carpose'
+classes = ('car', )
+
+# Names and order of the keypoints, exactly as they are labelled in labelme.
+keypoints = (
+    'left-front-bumper', 'left-rear-bumper', 'left-front-tire', 'left-rear-tire',
+    'right-front-bumper', 'right-rear-bumper', 'right-front-tire', 'right-rear-tire',
+)
+# Pairs that change places when the picture is mirrored; () when the object has no left and right.
+swaps = (
+    ('left-front-bumper', 'right-front-bumper'),
+    ('left-rear-bumper', 'right-rear-bumper'),
+    ('left-front-tire', 'right-front-tire'),
+    ('left-rear-tire', 'right-rear-tire'),
+)
+# Lines to draw.
+links = (
+    ('left-front-bumper', 'left-rear-bumper'),
+    ('left-front-tire', 'left-rear-tire'),
+    ('right-front-bumper', 'right-rear-bumper'),
+    ('right-front-tire', 'right-rear-tire'),
+)
+# OKS sigma of each keypoint: how far annotators differ, as a share of the object's scale (sqrt of its area).
+sigmas = (0.05, ) * len(keypoints)
+
+data_root = 'data/carpose/'
+train_ann_file = 'train_coco.json'
+val_ann_file = 'val_coco.json'
+image_dir = 'images/'
+
+# ---- derived: nothing to edit below ----
+num_classes = len(classes)
+num_keypoints = len(keypoints)
+dataset_info = dict(
+    dataset_name=dataset_name,
+    keypoint_info={
+        i: dict(
+            name=name,
+            id=i,
+            color=((255, 153, 51) if 'left' in name else (51, 153, 255)),
+            type='',
+            swap=next((b if a == name else a for a, b in swaps if name in (a, b)), ''))
+        for i, name in enumerate(keypoints)
+    },
+    skeleton_info={i: dict(link=link, id=i, color=(0, 255, 0))
+                   for i, link in enumerate(links)},
+    joint_weights=[1.0] * num_keypoints,
+    sigmas=list(sigmas))

@@ -1,0 +1,2 @@
+_base_ = './_base_/carpose/det.py'
+model = _base_.sizes.s

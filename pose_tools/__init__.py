@@ -1,0 +1,1 @@
+"""Data-side tools for training RTMDet and RTMPose on your own keypoints."""

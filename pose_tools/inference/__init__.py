@@ -1,0 +1,1 @@
+"""Running trained models. torch is imported inside functions."""
