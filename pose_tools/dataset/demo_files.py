@@ -1,0 +1,211 @@
+"""Writes rendered pictures as a labelme folder: JPEG and JSON side by side, as labelme 5 saves them.
+
+Every car is a rectangle ``car`` and its keypoints are points, held together by a ``group_id``; a hidden point
+has the flag ``occluded``, a point outside the picture is not labelled. ``ground_truth.jsonl`` holds what
+labelme cannot: camera matrices and the cars' poses.
+"""
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from pose_tools.console import UserError, progress
+from pose_tools.dataset.demo_cars import KEYPOINTS
+from pose_tools.dataset.demo_scene import NOT_IN_PICTURE, OCCLUDED, Scene, render_scene
+
+LABELME_VERSION = "5.5.0"
+GROUND_TRUTH = "ground_truth.jsonl"
+MIN_SIZE = (128, 96)
+
+
+def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
+                  overwrite: bool = False) -> int:
+    """Renders pictures into a labelme folder.
+
+    Args:
+        folder: Made anew; appears only when it is complete.
+        images: Number of pictures, at least 1. The n-th picture depends on ``seed`` and n only.
+        size: Width and height, px, at least :data:`MIN_SIZE`.
+        seed: The same seed gives the same bytes.
+        overwrite: Replace an earlier rendering.
+
+    Returns:
+        Number of cars in the pictures.
+
+    Raises:
+        UserError: A number makes no sense, or the folder is not empty and may not be replaced.
+    """
+    _check(images, size, seed)
+    cars = 0
+    with new_folder(folder, overwrite) as made, open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
+        for i in progress(range(images), "rendering"):
+            name, scene = f"demo_{i:05d}", _write_picture(made, f"demo_{i:05d}", (seed, 0, i), size)
+            _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
+            poses.write(json.dumps(ground_truth_dict(scene, f"{name}.jpg")) + "\n")
+            cars += len(scene.cars)
+    return cars
+
+
+def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
+                     overwrite: bool = False) -> None:
+    """Renders pictures without labels, none of which :func:`write_labelme` makes from the same seed.
+
+    Args:
+        folder: Made anew; appears only when it is complete.
+        images: Number of pictures, at least 1.
+        size: Width and height, px, at least :data:`MIN_SIZE`.
+        seed: The same seed gives the same bytes.
+        overwrite: Replace an earlier rendering.
+
+    Raises:
+        UserError: A number makes no sense, or the folder is not empty and may not be replaced.
+    """
+    _check(images, size, seed)
+    with new_folder(folder, overwrite) as made:
+        for i in progress(range(images), "rendering unseen"):
+            _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size)
+
+
+def labelme_dict(scene: Scene, image_name: str) -> dict[str, Any]:
+    """What labelme saves for a picture.
+
+    Args:
+        scene: The picture and its cars.
+        image_name: File name of the picture, beside the JSON.
+
+    Returns:
+        The JSON as a dict; coordinates are image px, (0, 0) being the centre of the first pixel.
+    """
+    shapes = []
+    for group, car in enumerate(scene.cars, start=1):
+        shapes.append(_shape("car", car.box.reshape(2, 2), group, "rectangle"))
+        for name, point, visibility in zip(KEYPOINTS, car.keypoints, car.visibility):
+            if visibility != NOT_IN_PICTURE:
+                flags = {"occluded": True} if visibility == OCCLUDED else {}
+                shapes.append(_shape(name, point[None], group, "point", flags))
+    height, width = scene.image.shape[:2]
+    return {"version": LABELME_VERSION, "flags": {}, "shapes": shapes, "imagePath": image_name,
+            "imageData": None, "imageHeight": height, "imageWidth": width}
+
+
+def ground_truth_dict(scene: Scene, image_name: str) -> dict[str, Any]:
+    """The poses behind a picture: one line of ``ground_truth.jsonl``.
+
+    Args:
+        scene: The picture and its cars.
+        image_name: File name of the picture.
+
+    Returns:
+        ``file_name``, ``camera_matrix`` (3, 3) and ``cars``, each with ``group_id`` as in the labelme file,
+        ``body``, ``rotation`` (3, 3) and ``translation`` (3,) from car to camera frame in metres,
+        ``keypoints_3d`` (8, 3) in the car frame, ``keypoints`` (8, 2) in image px, ``visibility`` (8,) and
+        ``visible_share``.
+    """
+    cars = [{"group_id": group, "body": car.shape.body, "rotation": car.rotation.tolist(),
+             "translation": car.translation.tolist(), "keypoints_3d": car.keypoints_3d.tolist(),
+             "keypoints": car.keypoints.tolist(), "visibility": car.visibility.tolist(),
+             "visible_share": car.visible_share}
+            for group, car in enumerate(scene.cars, start=1)]
+    return {"file_name": image_name, "camera_matrix": scene.camera_matrix.tolist(), "cars": cars}
+
+
+def check_folder(folder: Union[str, Path], overwrite: bool) -> None:
+    """Refuses a place where a rendering may not go.
+
+    Args:
+        folder: Where it should go.
+        overwrite: Replace what is there, provided that it is an earlier rendering.
+
+    Raises:
+        UserError: It is a file, or not empty, or holds something that is no rendering.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file, not a folder")
+    entries = list(folder.iterdir()) if folder.exists() else []
+    if entries and not overwrite:
+        raise UserError(f"{folder}: is not empty; choose another folder, or replace it with --overwrite")
+    foreign = [entry.name for entry in entries if not _is_ours(entry)]
+    if foreign:
+        raise UserError(f"{folder}: holds {min(foreign)}, which is no rendering; nothing was replaced")
+
+
+@contextmanager
+def new_folder(folder: Union[str, Path], overwrite: bool) -> Iterator[Path]:
+    """Gives a temporary folder that takes the place of ``folder`` if all goes well and is removed otherwise.
+
+    Args:
+        folder: Where the result goes.
+        overwrite: Replace what is there, provided that it is an earlier rendering.
+
+    Raises:
+        UserError: Something is there that may not be replaced.
+    """
+    check_folder(folder, overwrite)
+    folder = Path(folder).resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        made.chmod(0o755)
+        yield made
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / "old")
+            made.rename(folder)
+            shutil.rmtree(old)
+        else:
+            made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether a file is one that this module writes."""
+    made = entry.name.startswith(("demo_", "unseen_")) and entry.suffix in (".jpg", ".json")
+    return entry.is_file() and (made or entry.name == GROUND_TRUTH)
+
+
+def _check(images: int, size: tuple[int, int], seed: int) -> None:
+    """Raises one UserError that names every number that makes no sense."""
+    wrong = []
+    if images < 1:
+        wrong.append(f"{images} images: there must be at least 1")
+    if size[0] < MIN_SIZE[0] or size[1] < MIN_SIZE[1] or max(size) > 8192:
+        wrong.append(f"size {size[0]} x {size[1]}: width must be {MIN_SIZE[0]} to 8192, "
+                     f"height {MIN_SIZE[1]} to 8192")
+    if seed < 0:
+        wrong.append(f"seed {seed}: must not be negative")
+    if wrong:
+        raise UserError("; ".join(wrong))
+
+
+def _shape(label: str, points: np.ndarray, group: int, kind: str,
+           flags: Optional[dict[str, bool]] = None) -> dict[str, Any]:
+    """One labelme shape; ``points`` (N, 2), image px."""
+    return {"label": label, "points": np.round(points, 4).tolist(), "group_id": group, "description": "",
+            "shape_type": kind, "flags": flags or {}, "mask": None}
+
+
+def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int]) -> Scene:
+    """Renders a picture and writes it as JPEG of random quality."""
+    import cv2
+
+    rng = np.random.default_rng(seeds)
+    scene = render_scene(rng, size)
+    done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 96))])
+    if not done:
+        raise UserError(f"{folder / name}.jpg: OpenCV cannot write JPEG files")
+    (folder / f"{name}.jpg").write_bytes(data.tobytes())
+    return scene
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON as labelme does."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
