@@ -53,18 +53,19 @@ class KeypointSet:
         for what, names in (("classes", self.classes), ("keypoints", self.keypoints)):
             if not names:
                 found.append(Fault(file, "is empty", what))
-            for name in sorted({n for n in names if names.count(n) > 1}):
+            found += [Fault(file, f"{n!r} is not a string", what) for n in names if not isinstance(n, str)]
+            for name in sorted({n for n in names if names.count(n) > 1}, key=str):
                 found.append(Fault(file, f"{name!r} is listed {names.count(name)} times", what))
         for what, pairs in (("swaps", self.swaps), ("links", self.links)):
             for pair in pairs:
                 for name in pair:
                     if name not in self.keypoints:
-                        known = ", ".join(self.keypoints)
+                        known = ", ".join(map(str, self.keypoints))
                         found.append(Fault(file, f"{name!r} is no keypoint; there are: {known}", what))
                 if len(pair) != 2 or pair[0] == pair[1]:
                     found.append(Fault(file, f"{pair!r} is not a pair of two different keypoints", what))
         swapped = [name for pair in self.swaps for name in pair]
-        for name in sorted({n for n in swapped if swapped.count(n) > 1}):
+        for name in sorted({n for n in swapped if swapped.count(n) > 1}, key=str):
             found.append(Fault(file, f"{name!r} stands in more than one pair", "swaps"))
         if self.sigmas and len(self.sigmas) != len(self.keypoints):
             what = f"has {len(self.sigmas)} values for {len(self.keypoints)} keypoints"
@@ -97,7 +98,8 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
         raise UserError(f"{file}: does not define {' and '.join(missing)}")
     for name in ("classes", "keypoints"):
         if isinstance(values[name], str):
-            raise UserError(f"{file}: {name} = {values[name]!r} is a string; write ({values[name]!r}, ) with the comma")
+            raise UserError(f"{file}: {name} = {values[name]!r} is a string; "
+                            f"write ({values[name]!r}, ) with the comma")
     try:
         found = KeypointSet(
             classes=tuple(values["classes"]),
@@ -106,7 +108,8 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
             links=_pairs(values.get("links", ())),
             sigmas=tuple(values.get("sigmas", ())))
     except TypeError as error:
-        raise UserError(f"{file}: classes, keypoints, swaps, links and sigmas must be lists: {error}") from error
+        what = f"classes, keypoints, swaps, links and sigmas must be lists: {error}"
+        raise UserError(f"{file}: {what}") from error
     if faults := found.faults(file):
         raise FaultsError(faults)
     return found

@@ -1,0 +1,111 @@
+"""What a conversion tells the user at its end."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pose_tools.console import table
+from pose_tools.dataset.convert import Conversion, Picture
+from pose_tools.dataset.faults import fold_faults
+from pose_tools.formats.labels import NOT_LABELLED, OCCLUDED
+
+
+def _counted(pictures: Sequence[Picture]) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Counts instances a class, labelled points a keypoint, and the occluded ones among them."""
+    instances = [instance for picture in pictures for instance in picture.instances]
+    points = [p for instance in instances for p in instance.points if p.visibility != NOT_LABELLED]
+    return (Counter(instance.label for instance in instances), Counter(p.name for p in points),
+            Counter(p.name for p in points if p.visibility == OCCLUDED))
+
+
+def _count_table(result: Conversion) -> str:
+    sides = (result.train, result.val, [*result.train, *result.val])
+    counts = [_counted(side) for side in sides]
+    rows: list[list[object]] = [["images", *map(len, sides), ""]]
+    empty = [sum(not picture.instances for picture in side) for side in sides]
+    if empty[2]:
+        rows.append(["  without objects", *empty, ""])
+    rows += [[f"class {name}", *(c[0][name] for c in counts), ""] for name in result.names.classes]
+    bare = [sum(not i.points for p in side for i in p.instances) for side in sides]
+    if bare[2] and result.names.keypoints:
+        rows.append(["  without keypoints", *bare, ""])
+    for name in result.names.keypoints:
+        rows.append([f"keypoint {name}", *(c[1][name] for c in counts), counts[2][2][name]])
+    return table(rows, ["", "train", "val", "both", "occluded"])
+
+
+def _listed(what: str, names: Sequence[object], limit: int = 5) -> str:
+    shown = ", ".join(map(str, names[:limit]))
+    more = f", and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{len(names)} {what}: {shown}{more}"
+
+
+def _notes(result: Conversion) -> list[str]:
+    pictures = [*result.train, *result.val]
+    lines = [f"{what} found in the data: {', '.join(getattr(result.names, what)) or 'none'}"
+             for what in result.discovered]
+    for picture in pictures:
+        if picture.source.note:
+            lines.append(f"{picture.name}: {picture.source.note}")
+    embedded = sum(p.source.embedded for p in pictures)
+    if embedded:
+        lines.append(f"{embedded} images were taken out of imageData")
+    made = sum(not i.shapes for p in pictures for i in p.instances)
+    if made:
+        lines.append(f"{made} boxes were made around points")
+    if result.passed_over:
+        listed = ", ".join(f"{label} x{count}" for label, count in sorted(result.passed_over.items()))
+        lines.append(f"shapes passed over: {listed}")
+    return lines
+
+
+def _left_out(result: Conversion, kept_empty: bool) -> list[str]:
+    lines = []
+    if result.without_labels:
+        rest = [path for path in result.without_labels if path not in result.copies]
+        end = "kept as negatives" if kept_empty else "left out (keep them as negatives with --keep-empty)"
+        if rest:
+            lines.append(_listed(f"images without a labelme file {end}", rest))
+    if result.copies:
+        what = "images without a labelme file left out: copies of images that have one"
+        lines.append(_listed(what, result.copies))
+    if result.skipped:
+        lines.append(f"{len(set(result.skipped))} files left out for {len(result.faults)} faults:")
+        lines += [f"  {fault}" for fault in fold_faults(result.faults)]
+    return lines
+
+
+def _warnings(result: Conversion, share: float) -> list[str]:
+    lines = []
+    if not result.val:
+        why = "--split 1" if share == 1 else "there is a single image or group"
+        lines.append(f"no val_coco.json was written: all images are for training ({why})")
+    elif not any(picture.instances for picture in result.val):
+        lines.append("warning: no image for validation has an object; try another --seed")
+    labelled = _counted([*result.train, *result.val])
+    for what, names, counts in (("class", result.names.classes, labelled[0]),
+                                ("keypoint", result.names.keypoints, labelled[1])):
+        for name in names:
+            if not counts[name]:
+                lines.append(f"warning: {what} {name!r} is nowhere in the data")
+    return lines
+
+
+def describe(result: Conversion, destination: Path, kept_empty: bool, share: float) -> str:
+    """Lays out what was converted, what was left out and why.
+
+    Args:
+        result: The conversion.
+        destination: Where it was written.
+        kept_empty: Whether images without a labelme file were kept.
+        share: The share that was asked for.
+
+    Returns:
+        Lines to print: notes, what was left out, a table of counts, and where the files are.
+    """
+    groups = [f"{result.groups} groups were kept on one side each"] if result.groups else []
+    files = ", ".join(["images/", "train_coco.json", *(["val_coco.json"] if result.val else [])])
+    parts = [*_notes(result), *groups, *_left_out(result, kept_empty), *_warnings(result, share), "",
+             _count_table(result), "", f"wrote {destination}: {files}"]
+    return "\n".join(parts)
