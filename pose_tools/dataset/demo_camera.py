@@ -87,7 +87,9 @@ def clip_polygon(points: np.ndarray, axis: int, limit: float, keep_above: bool) 
             kept.append(points[i])
         if side[i] * side[j] < 0:
             share = side[i] / (side[i] - side[j])
-            kept.append(points[i] + share * (points[j] - points[i]))
+            cut = points[i] + share * (points[j] - points[i])
+            cut[axis] = limit
+            kept.append(cut)
     return np.array(kept).reshape(-1, points.shape[1])
 
 

@@ -7,10 +7,6 @@ labelme cannot: camera matrices and the cars' poses.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -19,6 +15,7 @@ import numpy as np
 from pose_tools.console import UserError, progress
 from pose_tools.dataset.demo_cars import KEYPOINTS
 from pose_tools.dataset.demo_scene import NOT_IN_PICTURE, OCCLUDED, Scene, render_scene
+from pose_tools.dataset.folder import check_destination, new_folder
 
 LABELME_VERSION = "5.5.0"
 GROUND_TRUTH = "ground_truth.jsonl"
@@ -44,9 +41,11 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     """
     _check(images, size, seed)
     cars = 0
-    with new_folder(folder, overwrite) as made, open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
+    check_folder(folder, overwrite)
+    with new_folder(Path(folder), overwrite) as made, open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
         for i in progress(range(images), "rendering"):
-            name, scene = f"demo_{i:05d}", _write_picture(made, f"demo_{i:05d}", (seed, 0, i), size)
+            name = f"demo_{i:05d}"
+            scene = _write_picture(made, name, (seed, 0, i), size)
             _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
             poses.write(json.dumps(ground_truth_dict(scene, f"{name}.jpg")) + "\n")
             cars += len(scene.cars)
@@ -68,7 +67,8 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
         UserError: A number makes no sense, or the folder is not empty and may not be replaced.
     """
     _check(images, size, seed)
-    with new_folder(folder, overwrite) as made:
+    check_folder(folder, overwrite)
+    with new_folder(Path(folder), overwrite) as made:
         for i in progress(range(images), "rendering unseen"):
             _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size)
 
@@ -127,43 +127,10 @@ def check_folder(folder: Union[str, Path], overwrite: bool) -> None:
         UserError: It is a file, or not empty, or holds something that is no rendering.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file, not a folder")
-    entries = list(folder.iterdir()) if folder.exists() else []
-    if entries and not overwrite:
-        raise UserError(f"{folder}: is not empty; choose another folder, or replace it with --overwrite")
-    foreign = [entry.name for entry in entries if not _is_ours(entry)]
+    check_destination(folder, overwrite)
+    foreign = [entry.name for entry in folder.iterdir() if not _is_ours(entry)] if folder.exists() else []
     if foreign:
         raise UserError(f"{folder}: holds {min(foreign)}, which is no rendering; nothing was replaced")
-
-
-@contextmanager
-def new_folder(folder: Union[str, Path], overwrite: bool) -> Iterator[Path]:
-    """Gives a temporary folder that takes the place of ``folder`` if all goes well and is removed otherwise.
-
-    Args:
-        folder: Where the result goes.
-        overwrite: Replace what is there, provided that it is an earlier rendering.
-
-    Raises:
-        UserError: Something is there that may not be replaced.
-    """
-    check_folder(folder, overwrite)
-    folder = Path(folder).resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        made.chmod(0o755)
-        yield made
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(old / "old")
-            made.rename(folder)
-            shutil.rmtree(old)
-        else:
-            made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _is_ours(entry: Path) -> bool:
