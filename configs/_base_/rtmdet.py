@@ -63,6 +63,7 @@ sizes = dict(
             'rtmdet_l_8xb32-300e_coco/rtmdet_l_8xb32-300e_coco_20220719_112030-5a0be7c4.pth'))
 
 train_pipeline = [
+    dict(type='SeedSample'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='CachedMosaic', img_scale=input_size, pad_val=114.0, max_cached_images=20, random_pop=False),
@@ -82,6 +83,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 train_pipeline_stage2 = [
+    dict(type='SeedSample'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RandomResize', scale=input_size, ratio_range=(0.5, 2.0), keep_ratio=True),

@@ -67,6 +67,7 @@ sizes = dict(
     x=_size(1.33, 1.25, 1280, 'rtmpose-x_simcc-body7_pt-body7_700e-384x288-71d7b7e9_20230629.pth'))
 
 train_pipeline = [
+    dict(type='SeedSample'),
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
@@ -79,6 +80,7 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 train_pipeline_stage2 = [
+    dict(type='SeedSample'),
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),

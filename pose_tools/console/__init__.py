@@ -3,6 +3,6 @@
 Every script ends in ``sys.exit(run(main))``; nothing else in the project calls ``sys.exit``.
 """
 from pose_tools.console.errors import Fault, FaultsError, UserError, run
-from pose_tools.console.terminal import progress, table
+from pose_tools.console.terminal import key_value, progress, table
 
-__all__ = ["Fault", "FaultsError", "UserError", "progress", "run", "table"]
+__all__ = ["Fault", "FaultsError", "UserError", "key_value", "progress", "run", "table"]

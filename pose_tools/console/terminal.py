@@ -1,6 +1,8 @@
 """Progress bars and plain-text tables."""
 from __future__ import annotations
 
+import argparse
+import ast
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Optional, TypeVar
@@ -50,3 +52,21 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(list(header)), "  ".join("-" * width for width in widths), *map(line, cells)])
+
+
+def key_value(text: str) -> tuple[str, object]:
+    """Parses one ``KEY=VALUE`` of ``--cfg-options``.
+
+    Args:
+        text: ``a.b=1``; the value is a Python literal (number, list, ``True``, ``None``), else a string.
+
+    Raises:
+        argparse.ArgumentTypeError: There is no ``=``.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value

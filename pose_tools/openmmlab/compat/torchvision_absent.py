@@ -11,14 +11,14 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any, Optional
 
 from pose_tools.openmmlab.compat.import_hook import on_import
 
 
-@lru_cache(maxsize=None)
+@cache
 def torchvision_works() -> bool:
     """Whether torchvision is installed and its compiled operators fit this torch."""
     if importlib.util.find_spec("torchvision") is None:

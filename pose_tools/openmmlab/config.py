@@ -1,0 +1,83 @@
+"""Loading configs: ours, the ones dumped into a work folder, and upstream's."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine import Config
+
+from pose_tools.console import UserError
+from pose_tools.formats.schema import KeypointSet, keypoint_set_from_dict
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_config(path: Union[str, Path], options: Optional[dict[str, Any]] = None) -> Config:
+    """Loads a config and merges ``--cfg-options`` into it.
+
+    Args:
+        path: A config file.
+        options: Dotted keys and values.
+
+    Raises:
+        UserError: The file is missing or does not load; says what mmengine said.
+    """
+    # The configs allow this import to fail, so that upstream can read them without us. Here it must not.
+    import pose_tools.openmmlab.plugins  # noqa: F401
+
+    path = Path(path)
+    if not path.is_file():
+        here = path.parent if path.parent.is_dir() else ROOT / "configs"
+        known = ", ".join(sorted(p.name for p in here.glob("*.py"))) or "none"
+        raise UserError(f"{path}: no such config; configs in {here.name}/: {known}")
+    try:
+        cfg = Config.fromfile(str(path))
+        cfg.merge_from_dict(options or {})
+    except Exception as error:  # a config is Python: it can fail in any way at all
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    return cfg
+
+
+def kind_of(cfg: Config) -> str:
+    """Says what a config trains.
+
+    Returns:
+        ``"detector"`` or ``"pose"``.
+
+    Raises:
+        UserError: It is neither.
+    """
+    scope = cfg.get("default_scope")
+    if scope not in ("mmdet", "mmpose") or "model" not in cfg:
+        raise UserError(f"{cfg.filename}: is neither an mmdet nor an mmpose config (default_scope = {scope!r})")
+    return "detector" if scope == "mmdet" else "pose"
+
+
+def keypoint_set_of(cfg: Config) -> Optional[KeypointSet]:
+    """The keypoint set a config of ours carries; ``None`` for upstream's configs.
+
+    Raises:
+        UserError: The facts contradict themselves.
+    """
+    if "keypoints" not in cfg or "classes" not in cfg:
+        return None
+    return keypoint_set_from_dict(cfg._cfg_dict.to_dict(), cfg.get("dataset_name") or cfg.filename)
+
+
+def default_work_dir(config: Union[str, Path]) -> Path:
+    """``work_dirs/X`` for ``X.py``; a config dumped into its own work folder belongs there already."""
+    config = Path(config).resolve()
+    if config.parent.name == config.stem:
+        return config.parent
+    return Path("work_dirs") / config.stem
+
+
+def annotation_file(dataset: dict[str, Any]) -> Path:
+    """Path of a dataset config's ``ann_file``, joined with its ``data_root`` as mmengine does."""
+    return Path(os.path.join(dataset.get("data_root") or "", dataset["ann_file"]))
+
+
+def image_folder(dataset: dict[str, Any]) -> Path:
+    """Path of a dataset config's image folder, joined with its ``data_root`` as mmengine does."""
+    return Path(os.path.join(dataset.get("data_root") or "", dataset.get("data_prefix", {}).get("img", "")))

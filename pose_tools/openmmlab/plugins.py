@@ -1,0 +1,7 @@
+"""What our configs name and upstream does not have; ``custom_imports`` in ``configs/_base_/runtime.py``.
+
+Importing this module registers the transforms, the dataset and the hooks with mmengine, mmdet and mmpose.
+"""
+from pose_tools.openmmlab import augment, detected_boxes, hooks, log_lines, precision, pretrained_hook, sample_seed
+
+__all__ = ["augment", "detected_boxes", "hooks", "log_lines", "precision", "pretrained_hook", "sample_seed"]

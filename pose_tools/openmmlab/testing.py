@@ -1,0 +1,163 @@
+"""Testing a checkpoint: COCO's table, and for a keypoint model what each point is worth."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine import Config
+from mmengine.runner import Runner
+
+from pose_tools.console import Fault, FaultsError, UserError, table
+from pose_tools.formats.coco import load_coco, write_text
+from pose_tools.openmmlab.config import annotation_file, default_work_dir, keypoint_set_of, kind_of, load_config
+from pose_tools.openmmlab.device import use_device
+from pose_tools.openmmlab.input_size import set_input_size
+from pose_tools.openmmlab.log_lines import shorten_terminal_log
+from pose_tools.openmmlab.preflight import check_before_run
+from pose_tools.report.metrics import PCK_THRESHOLDS, KeypointScore, keypoint_scores, overall
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """What ``tools/test.py`` was asked for; see its ``--help``."""
+
+    __test__ = False  # pytest would collect it
+
+    config: Path
+    checkpoint: Path
+    work_dir: Optional[Path] = None
+    boxes: Optional[Path] = None
+    input_size: Optional[tuple[int, int]] = None
+    device: str = "auto"
+    launcher: str = "none"
+    show_dir: Optional[str] = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _read_boxes(path: Path, image_ids: set[int]) -> list[dict[str, Any]]:
+    """Reads a detector's boxes in COCO results format, naming what is wrong with them."""
+    try:
+        boxes = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(boxes, list):
+        raise UserError(f"{path}: is not a list of detections (COCO results format, as tools/test.py writes it)")
+    faults = []
+    for number, box in enumerate(boxes):
+        where = f"detection {number}"
+        wanted = ("image_id", "category_id", "bbox", "score")
+        missing = [key for key in wanted if not isinstance(box, dict) or key not in box]
+        if missing:
+            faults.append(Fault(path, f"has no {', '.join(missing)}", where))
+        elif box["image_id"] not in image_ids:
+            faults.append(Fault(path, f"image_id {box['image_id']} is not in the test set", where))
+        elif len(box["bbox"]) != 4 or not all(math.isfinite(side) for side in box["bbox"]):
+            faults.append(Fault(path, f"bbox {box['bbox']} is not four numbers", where))
+    if faults:
+        raise FaultsError(faults[:20], f"{len(faults)} faulty detections")
+    return boxes
+
+
+def _use_boxes(cfg: Config, path: Path) -> None:
+    dataset = cfg.test_dataloader.dataset
+    image_ids = {image["id"] for image in load_coco(annotation_file(dataset))["images"]}
+    if not _read_boxes(path, image_ids):
+        raise UserError(f"{path}: holds no detection, so there is nothing to test")
+    dataset.type = "DetectedBoxesDataset"
+    dataset.bbox_file = str(path)
+
+
+def _prepare(options: TestOptions) -> Config:
+    cfg = load_config(options.config, options.options)
+    kind = kind_of(cfg)
+    if not options.checkpoint.is_file():
+        raise UserError(f"{options.checkpoint}: no such checkpoint")
+    if options.input_size:
+        set_input_size(cfg, options.input_size)
+    cfg.work_dir = str(options.work_dir or default_work_dir(options.config) / "test")
+    cfg.load_from, cfg.resume, cfg.launcher = str(options.checkpoint), False, options.launcher
+    cfg.model.pop("init_cfg", None)
+    check_before_run(cfg, ("test", ))
+    if options.boxes:
+        if kind != "pose":
+            raise UserError("--boxes is for a keypoint model; a detector makes its own boxes")
+        _use_boxes(cfg, options.boxes)
+    loader = cfg.test_dataloader
+    loader.num_workers = min(loader.num_workers, os.cpu_count() or 1)
+    loader.persistent_workers = loader.num_workers > 0
+    cfg.test_evaluator.outfile_prefix = str(Path(cfg.work_dir) / "coco")
+    if options.show_dir:
+        cfg.default_hooks.visualization.update(
+            {"draw": True, "test_out_dir": options.show_dir} if kind == "detector"
+            else {"enable": True, "out_dir": options.show_dir})
+    return cfg
+
+
+def _take_results(work_dir: Path, kind: str) -> Path:
+    """Moves what upstream's metric wrote (``coco.bbox.json``, ``coco.keypoints.json``) to ``results.json``."""
+    written = work_dir / ("coco.bbox.json" if kind == "detector" else "coco.keypoints.json")
+    if not written.is_file():
+        # mmdet writes nothing when there is not one detection.
+        write_text(written, "[]\n")
+    target = work_dir / "results.json"
+    os.replace(written, target)
+    return target
+
+
+def _json_ready(values: dict[str, Any]) -> dict[str, Any]:
+    """NaN (the mean of nothing) as None: JSON has no NaN."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
+
+
+def keypoint_table(scores: list[KeypointScore]) -> str:
+    """The per-keypoint table, last row over all keypoints."""
+    rows = [[s.name, s.labelled, s.found, s.mean_px, s.median_px, *s.pck] for s in [*scores, overall(scores)]]
+    return table(rows, ["keypoint", "labelled", "found", "mean px", "median px",
+                        *(f"PCK@{t:g}" for t in PCK_THRESHOLDS)])
+
+
+def test(options: TestOptions) -> dict[str, Any]:
+    """Tests a checkpoint; prints the tables and writes ``results.json`` and ``metrics.json``.
+
+    Args:
+        options: What to test, on what.
+
+    Returns:
+        What ``metrics.json`` holds: ``metrics`` (COCO's), ``boxes``, ``annotations``, ``checkpoint`` and, for a
+        keypoint model, ``keypoints``.
+
+    Raises:
+        UserError: Something the user can put right; data faults come all together.
+    """
+    cfg = _prepare(options)
+    use_device(options.device)
+    kind, work_dir = kind_of(cfg), Path(cfg.work_dir)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        runner = Runner.from_cfg(cfg)
+    shorten_terminal_log(runner.logger)
+    metrics = _json_ready({key: float(value) for key, value in runner.test().items()})
+    results = _take_results(work_dir, kind)
+    annotations = annotation_file(cfg.test_dataloader.dataset)
+    report: dict[str, Any] = {
+        "checkpoint": str(options.checkpoint), "annotations": str(annotations), "metrics": metrics,
+        "boxes": str(options.boxes) if options.boxes else ("ground truth" if kind == "pose" else "its own"),
+    }
+    if kind == "pose":
+        keypoint_set = keypoint_set_of(cfg)
+        data = load_coco(annotations)
+        names = keypoint_set.keypoints if keypoint_set else data["categories"][0]["keypoints"]
+        scores = keypoint_scores(data["annotations"], json.loads(results.read_text(encoding="utf-8")), names)
+        report["keypoints"] = [_json_ready(dataclasses.asdict(score)) for score in [*scores, overall(scores)]]
+        print(keypoint_table(scores))
+    write_text(work_dir / "metrics.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
+    print(f"wrote {results} and {work_dir / 'metrics.json'}")
+    return report

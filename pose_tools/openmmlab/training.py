@@ -1,0 +1,217 @@
+"""One training run, from a config file to a work folder."""
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from mmengine import Config
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from pose_tools.console import UserError
+from pose_tools.openmmlab.config import default_work_dir, kind_of, load_config
+from pose_tools.openmmlab.device import use_device
+from pose_tools.openmmlab.hooks import StopOnInterruptHook
+from pose_tools.openmmlab.input_size import set_input_size
+from pose_tools.openmmlab.log_lines import shorten_terminal_log
+from pose_tools.openmmlab.precision import apply_precision, choose_precision
+from pose_tools.openmmlab.preflight import Counts, check_before_run
+from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
+from pose_tools.weights.fetch import resolve_weights
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``tools/train.py`` was asked for; see its ``--help``."""
+
+    config: Path
+    work_dir: Optional[Path] = None
+    resume: Optional[str] = None
+    auto_scale_lr: bool = False
+    validate: bool = True
+    pretrained: bool = True
+    input_size: Optional[tuple[int, int]] = None
+    epochs: Optional[int] = None
+    batch_size: Optional[int] = None
+    recipe: str = "auto"
+    precision: str = "auto"
+    seed: Optional[int] = None
+    device: str = "auto"
+    launcher: str = "none"
+    show_dir: Optional[str] = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _last_checkpoint(work_dir: Path, wanted: str) -> Optional[str]:
+    if wanted != "auto":
+        if not Path(wanted).is_file():
+            raise UserError(f"{wanted}: no such checkpoint to resume from")
+        return wanted
+    latest = find_latest_checkpoint(str(work_dir)) if (work_dir / "last_checkpoint").is_file() else None
+    if latest is None:
+        return None
+    # The folder may have been moved since; the name stays.
+    here = work_dir / Path(latest).name
+    return str(here if here.is_file() else latest)
+
+
+def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]:
+    """Decides what the run starts from: a checkpoint of its own, trained weights, or nothing."""
+    init = cfg.model.pop("init_cfg", None)
+    cfg.resume = False
+    if options.resume:
+        cfg.load_from = _last_checkpoint(work_dir, options.resume)
+        cfg.resume = cfg.load_from is not None
+        if cfg.resume:
+            return [f"resuming {cfg.load_from}"]
+    if not options.pretrained:
+        cfg.load_from = None
+        if cfg.model.get("backbone", {}).get("init_cfg"):
+            cfg.model.backbone.pop("init_cfg")
+        return ["starting from scratch"]
+    source = cfg.get("load_from") or (init or {}).get("checkpoint")
+    cfg.load_from = None
+    if not source:
+        return ["starting as the config initialises the model"]
+    path = resolve_weights(source)
+    here = os.path.relpath(path)
+    path = path if here.startswith("..") else Path(here)
+    cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="PretrainedHook", checkpoint=str(path))]
+    return [f"starting from {path}"]
+
+
+def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts], processes: int) -> list[str]:
+    if options.recipe == "config":
+        return ["schedule as the config has it"]
+    if "train" not in counts:
+        return ["schedule as the config has it: the training set is not a plain COCO file"]
+    samples = counts["train"].images if kind_of(cfg) == "detector" else counts["train"].instances
+    stage2 = cfg.get("stage2_num_epochs", 0)
+    schedule = derive_schedule(
+        samples, cfg.train_dataloader.batch_size * processes, cfg.train_cfg.max_epochs,
+        cfg.optim_wrapper.optimizer.lr, cfg.train_cfg.get("val_interval", 1), stage2)
+    if "trial" in cfg:
+        schedule = changed_for_trial(schedule, cfg.pop("trial"))
+    return [f"{samples} {'images' if kind_of(cfg) == 'detector' else 'labelled instances'} to train on",
+            *apply_schedule(cfg, schedule)]
+
+
+def _without_validation(cfg: Config) -> None:
+    for split in ("val", "test"):
+        cfg[f"{split}_cfg"] = cfg[f"{split}_dataloader"] = cfg[f"{split}_evaluator"] = None
+    cfg.default_hooks.checkpoint.pop("save_best", None)
+
+
+def _fit_machine(cfg: Config, device: str, launcher: str) -> None:
+    """Sets what depends on the machine: loader workers, and SyncBN where several GPUs share a batch."""
+    workers = min(4, os.cpu_count() or 1)
+    for split in ("train", "val", "test"):
+        loader = cfg.get(f"{split}_dataloader")
+        if loader:
+            loader.num_workers = min(loader.num_workers, workers)
+            loader.persistent_workers = loader.num_workers > 0
+            loader.pin_memory = device.startswith("cuda")
+    if launcher != "none" and device.startswith("cuda"):
+        cfg.setdefault("sync_bn", "torch")
+
+
+def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
+    """Makes the config a run will use, complete, and checks the data. Touches the network for weights only.
+
+    Returns:
+        The config, and lines that say what was decided.
+
+    Raises:
+        UserError: Something the user can put right; data faults come all together.
+    """
+    cfg = load_config(options.config, options.options)
+    kind_of(cfg)
+    work_dir = options.work_dir or Path(cfg.get("work_dir") or default_work_dir(options.config))
+    cfg.work_dir, cfg.launcher = str(work_dir), options.launcher
+    if options.input_size:
+        set_input_size(cfg, options.input_size)
+    if options.epochs:
+        cfg.train_cfg.max_epochs = cfg.max_epochs = options.epochs
+    if options.batch_size:
+        cfg.train_dataloader.batch_size = options.batch_size
+    if options.seed is not None:
+        cfg.randomness = dict(cfg.get("randomness", {}), seed=options.seed)
+    if options.auto_scale_lr:
+        cfg.auto_scale_lr = dict(cfg.get("auto_scale_lr") or {"base_batch_size": 256}, enable=True)
+    if options.show_dir and "visualization" in cfg.default_hooks:
+        cfg.default_hooks.visualization.update(
+            {"draw": True} if kind_of(cfg) == "detector" else {"enable": True, "out_dir": options.show_dir})
+        if kind_of(cfg) == "detector":
+            cfg.default_hooks.visualization.test_out_dir = options.show_dir
+    if not options.validate:
+        _without_validation(cfg)
+    counts = check_before_run(cfg, ("train", "val") if options.validate else ("train", ))
+    processes = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) \
+        if options.launcher != "none" else 1
+    lines = _fit_schedule(cfg, options, counts, processes)
+    lines += _start_from(cfg, options, work_dir)
+    return cfg, lines
+
+
+def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner:
+    """Builds a runner that trains in the chosen precision, and says what was decided.
+
+    Args:
+        cfg: From :func:`prepare`.
+        options: The same options.
+        lines: From :func:`prepare`.
+    """
+    device = use_device(options.device)
+    precision = choose_precision(options.precision, device)
+    _fit_machine(cfg, device, options.launcher)
+    if precision.name == "fp16":
+        cfg.optim_wrapper.update(type="ScaledOptimWrapper", loss_scale="dynamic")
+    torch.backends.cudnn.benchmark = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        runner = Runner.from_cfg(cfg)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    apply_precision(model, precision, device)
+    for line in [*lines, f"on {device} in {precision.name}: {precision.reason}", f"writing to {cfg.work_dir}"]:
+        runner.logger.info(line)
+    shorten_terminal_log(runner.logger)
+    return runner
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        work_dir: Where everything is.
+        best: The checkpoint with the best validation score, where there was a validation.
+        last: The newest checkpoint.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    work_dir: Path
+    best: Optional[Path]
+    last: Optional[Path]
+    interrupted: bool
+
+
+def train(options: TrainOptions) -> Outcome:
+    """Runs a training.
+
+    Raises:
+        UserError: Something the user can put right, before the first step.
+    """
+    cfg, lines = prepare(options)
+    runner = build_runner(cfg, options, lines)
+    runner.train()
+    best = next((hook.best_ckpt_path for hook in runner.hooks if isinstance(hook, CheckpointHook)
+                 and getattr(hook, "best_ckpt_path", None)), None)
+    last = find_latest_checkpoint(cfg.work_dir)
+    return Outcome(
+        Path(cfg.work_dir), Path(best) if best else None, Path(last) if last else None,
+        any(isinstance(hook, StopOnInterruptHook) and hook.interrupted for hook in runner.hooks))

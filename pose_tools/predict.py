@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""Find objects and their keypoints in images, with published models.
+
+    python pose_tools/predict.py photos/ --det checkpoint/rtmdet-tiny-carpose-1a2b3c4d_20261121.pth \\
+        --pose checkpoint/rtmpose-s-carpose-5e6f7a8b_20261121.pth --out work_dirs/predicted --sheet
+
+Writes the drawn images and predictions.json (COCO results format) into the --out folder. Keypoint scores are raw
+SimCC maxima, not probabilities.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pose_tools.console import run
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="images, or folders of images")
+    add("--det", type=Path, help="published detector; without one the whole image is the box")
+    add("--pose", type=Path, required=True, help="published keypoint model")
+    add("--out", type=Path, default=Path("work_dirs/predictions"), help="folder to write (default: %(default)s)")
+    add("--bbox-thr", type=float, default=0.3, help="least score of a box (default: %(default)s)")
+    add("--kpt-thr", type=float, default=0.3, help="least raw score of a drawn keypoint (default: %(default)s)")
+    add("--sheet", action="store_true", help="also write contact_sheet.jpg with all images")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Predicts; returns 1 when an image could not be read."""
+    args = parse_args(argv)
+    from pose_tools.inference.batch import find_images, predict_images
+    from pose_tools.inference.topdown import TopDown
+
+    images = find_images(args.inputs)
+    model = TopDown(args.det, args.pose, args.device, args.bbox_thr)
+    summary = predict_images(model, images, args.out, args.kpt_thr, args.sheet)
+    print(f"{summary.images} images, {summary.instances} instances: {args.out}")
+    for fault in summary.faults:
+        print(fault, file=sys.stderr)
+    return 1 if summary.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

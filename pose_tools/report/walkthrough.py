@@ -1,0 +1,162 @@
+"""The demo: the project's own commands, one after the other, and a table of what came out.
+
+Nothing here trains or converts; it only calls the scripts a person would call, in a process of their own.
+"""
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from pose_tools.console import UserError, table
+
+DET_BATCH, POSE_BATCH = 8, 32
+MARKER = "made_by_demo.txt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run; see ``tools/demo.py --help``."""
+
+    data: Optional[Path] = None
+    name: Optional[str] = None
+    images: int = 240
+    det_size: tuple[int, int] = (320, 320)
+    pose_size: tuple[int, int] = (128, 128)
+    det_steps: int = 900
+    pose_steps: int = 900
+    device: str = "auto"
+
+    @property
+    def set_name(self) -> str:
+        """Name of the keypoint set, as it stands in the configs' names."""
+        if self.data is None:
+            return "carpose"
+        return self.name or re.sub(r"[^a-z0-9_]+", "_", self.data.name.lower()).strip("_") or "own"
+
+
+class Shell:
+    """Runs commands from the repository's root, showing each and timing it."""
+
+    def __init__(self, root: Path) -> None:
+        """Starts with no step done."""
+        self.root = root
+        self.steps: list[tuple[str, float]] = []
+
+    def __call__(self, *words: object) -> None:
+        """Runs ``python WORDS``.
+
+        Raises:
+            UserError: It failed; its own message stands above.
+        """
+        command = [str(word) for word in words]
+        print(f"\n$ python {shlex.join(command)}", flush=True)
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, *command], cwd=self.root).returncode
+        if code == 130:
+            raise KeyboardInterrupt
+        if code:
+            raise UserError(f"the demo stopped: {command[0]} failed (exit code {code}); what it said is above")
+        self.steps.append((command[0], time.monotonic() - start))
+
+
+def _convert(shell: Shell, plan: Plan, data: Path, unseen: Path) -> Path:
+    """Makes ``data/NAME`` and, for a user's own folder, its configs; returns the folder of unseen pictures."""
+    name, source = plan.set_name, plan.data
+    if data.exists() and not (data / MARKER).exists():
+        raise UserError(f"{data} is there and was not made by the demo; move it away, or give another --name")
+    common = ["--split", "0.8", "--overwrite"]
+    if source is None:
+        source = data.parent / "carpose_labelme"
+        shell("pose_tools/make_demo.py", source, "--images", plan.images, "--unseen", unseen, "--unlabelled", 12,
+              "--overwrite")
+        common += ["--meta", "configs/_base_/carpose/meta.py"]
+    shell("pose_tools/labelme2coco.py", source, data, *common)
+    (data / MARKER).write_text("tools/demo.py made this folder and may replace it.\n", encoding="utf-8")
+    if plan.data is None:
+        return unseen
+    shell("tools/new_dataset.py", name, "--coco", data / "train_coco.json", "--data-root", data, "--force")
+    shutil.rmtree(unseen, ignore_errors=True)
+    unseen.mkdir(parents=True)
+    for image in _read(data / "val_coco.json")["images"][:12]:
+        (unseen / Path(image["file_name"]).name).write_bytes((data / "images" / image["file_name"]).read_bytes())
+    return unseen
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _newest(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UserError(f"{folder}: the demo expected a file like {pattern} there")
+    return found[-1]
+
+
+def _epochs(steps: int, samples: int, batch: int) -> int:
+    return max(10, round(steps / max(1, math.ceil(samples / batch))))
+
+
+def _train(shell: Shell, config: str, work_dir: Path, size: tuple[int, int], epochs: int, batch: int,
+           device: str) -> Path:
+    """Trains, and returns the published file."""
+    stem = Path(config).stem
+    shutil.rmtree(work_dir, ignore_errors=True)
+    shell("tools/train.py", config, "--work-dir", work_dir, "--no-pretrained", "--input-size", *size,
+          "--epochs", epochs, "--batch-size", batch, "--device", device)
+    best = _newest(work_dir, "best_*.pth")
+    shell("tools/test.py", work_dir / f"{stem}.py", best, "--work-dir", work_dir / "test", "--device", device)
+    shell("tools/publish_model.py", best, f"checkpoint/{stem}", "--metrics", work_dir / "test" / "metrics.json")
+    return _newest(shell.root / "checkpoint", f"{stem}-*.pth").relative_to(shell.root)
+
+
+def _summary(shell: Shell, out: Path, det: Path, pose: Path, works: tuple[Path, Path], seconds: float) -> str:
+    scores = [_read(shell.root / work / "test" / "metrics.json") for work in works]
+    with_boxes = _read(shell.root / works[1] / "test_detected" / "metrics.json")
+    rows = [
+        ["detector", f"bbox mAP {scores[0]['metrics']['coco/bbox_mAP']:.3f}", str(det)],
+        ["keypoints, true boxes", f"AP {scores[1]['metrics']['coco/AP']:.3f}", str(pose)],
+        ["keypoints, detected boxes", f"AP {with_boxes['metrics']['coco/AP']:.3f}", ""],
+        ["predictions on unseen pictures", "look at it", str(out / "predictions.jpg")],
+        ["whole demo", f"{seconds / 60:.1f} min", str(out)],
+    ]
+    steps = table([[name, round(taken, 1)] for name, taken in shell.steps], ["step", "seconds"])
+    return f"\n{steps}\n\n{table(rows, ['what', 'result', 'where'])}"
+
+
+def walk(root: Path, plan: Plan) -> None:
+    """Runs the demo and prints what it made.
+
+    Args:
+        root: The repository.
+        plan: What to run.
+
+    Raises:
+        UserError: A step failed.
+    """
+    start, shell = time.monotonic(), Shell(root)
+    name = plan.set_name
+    out, data = Path("work_dirs/demo"), Path("data") / name
+    unseen = _convert(shell, plan, root / data, root / out / "unseen")
+    train = _read(root / data / "train_coco.json")
+    labelled = sum(1 for annotation in train["annotations"] if annotation["num_keypoints"])
+    det_work, pose_work = out / f"rtmdet-tiny-{name}", out / f"rtmpose-s-{name}"
+    det = _train(shell, f"configs/rtmdet-tiny-{name}.py", det_work, plan.det_size,
+                 _epochs(plan.det_steps, len(train["images"]), DET_BATCH), DET_BATCH, plan.device)
+    pose = _train(shell, f"configs/rtmpose-s-{name}.py", pose_work, plan.pose_size,
+                  _epochs(plan.pose_steps, labelled, POSE_BATCH), POSE_BATCH, plan.device)
+    shell("tools/test.py", pose_work / f"rtmpose-s-{name}.py", pose, "--boxes", det_work / "test" / "results.json",
+          "--work-dir", pose_work / "test_detected", "--device", plan.device)
+    shell("pose_tools/predict.py", unseen, "--det", det, "--pose", pose, "--out", out / "predictions", "--sheet",
+          "--device", plan.device)
+    shutil.copyfile(root / out / "predictions" / "contact_sheet.jpg", root / out / "predictions.jpg")
+    print(_summary(shell, out, det, pose, (det_work, pose_work), time.monotonic() - start))
