@@ -120,7 +120,7 @@ def _box_fault(ann: Entry, image: Entry) -> str:
     if w <= 0 or h <= 0:
         return f"bbox is {w:g} x {h:g} px in size"
     width, height = image.get("width"), image.get("height")
-    if not (_is_number(width) and _is_number(height)):
+    if not all(_is_number(side) and side > 0 for side in (width, height)):
         return ""
     room_x, room_y = _ROOM * width, _ROOM * height
     outside = x >= width or y >= height or x + w <= 0 or y + h <= 0

@@ -14,10 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from pose_tools.console import Fault, FaultsError, UserError
 from pose_tools.formats.labelme import LabelmeFile, find_files, read_embedded_image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Size = tuple[int, int]
 
@@ -93,7 +96,7 @@ def read_header(image: Union[Path, bytes]) -> ImageHeader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(source) as opened:
-                header = ImageHeader(opened.size, _orientation(opened), opened.format or "")
+                header = _header(opened)
                 if not _ends_whole(image, header.format):
                     opened.load()
     except Image.UnidentifiedImageError:
@@ -104,14 +107,21 @@ def read_header(image: Union[Path, bytes]) -> ImageHeader:
     return header
 
 
-def _orientation(opened: object) -> int:
-    from PIL import Image
+def _header(opened: Image.Image) -> ImageHeader:
+    size = opened.size
+    if opened.format == "TIFF":
+        # PIL's size of a TIFF is turned or not, depending on its version.
+        tags = opened.tag_v2  # type: ignore[attr-defined]
+        size = int(tags.get(256, size[0])), int(tags.get(257, size[1]))
+    return ImageHeader(size, _orientation(opened), opened.format or "")
 
+
+def _orientation(opened: Image.Image) -> int:
     # PIL decodes a whole PNG to look for EXIF data behind the pixels, where nobody puts it.
-    if opened.format == "PNG" and "exif" not in opened.info:  # type: ignore[attr-defined]
+    if opened.format == "PNG" and "exif" not in opened.info:
         return 1
     try:
-        value = Image.Image.getexif(opened).get(_ORIENTATION, 1)  # type: ignore[arg-type]
+        value = opened.getexif().get(_ORIENTATION, 1)
     except Exception:  # broken EXIF data raises anything; OpenCV ignores it as well
         return 1
     return value if value in range(1, 9) else 1
@@ -237,7 +247,9 @@ def source_of(path: Path, header: ImageHeader) -> ImageSource:
 
 
 def _agrees(header: ImageHeader, size: Size | None) -> bool:
-    return size is None or size in (header.upright, header.stored)
+    # PIL turns a TIFF whether one wants or not, so its unturned pixels are out of reach.
+    unturned = header.stored if header.format != "TIFF" else header.upright
+    return size is None or size in (header.upright, unturned)
 
 
 def find_image(file: LabelmeFile, index: ImageIndex) -> tuple[ImageSource | None, list[Path], list[Fault]]:
