@@ -49,18 +49,19 @@ def paint_backdrop(rng: np.random.Generator, camera: Camera, ground: Ground,
         BGR picture (H, W, 3), float32, 0 to 255.
     """
     directions = _pixel_directions(camera)
-    sky, haze = _sky(rng, directions[..., 2])
-    image = np.empty(directions.shape, np.float32)
-    image[:] = np.asarray(ground.colour, np.float32)
-    for points, colour in ground.areas:
-        _fill(image, camera, np.column_stack([points, np.zeros(len(points))]), colour)
+    image, haze = _sky(rng, directions[..., 2])
+    low = int(np.argmax((directions[..., 2] < 0).any(axis=1)))  # the first row with ground in it
+    directions = directions[low:]
     reach = np.float32(camera.position[2]) / np.maximum(-directions[..., 2], np.float32(1e-4))
     clear = np.exp(reach * np.float32(-1 / rng.uniform(60, 140)))
-    image *= (_ground_texture(rng, directions, reach) * (1 - shadows) * clear)[..., None]
-    image += haze * (1 - clear)[..., None]
+    floor = _paint_ground(camera, ground)[low:].astype(np.float32)
+    floor *= (_ground_texture(rng, directions, reach) * (1 - shadows[low:]) * clear)[..., None]
+    floor += haze * (1 - clear)[..., None]
     pixel = np.float32(1 / camera.matrix[0, 0])
-    above = np.clip(directions[..., 2] / pixel + np.float32(0.5), 0, 1)[..., None]
-    image += (sky - image) * above
+    below = np.clip(np.float32(0.5) - directions[..., 2] / pixel, 0, 1)[..., None]
+    floor -= image[low:]
+    floor *= below
+    image[low:] += floor
     _tree_line(rng, image, camera, haze)
     for distance in sorted(rng.uniform(28, 60, rng.integers(0, 4)), reverse=True):
         _house(rng, image, camera, distance, haze)
@@ -124,10 +125,11 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     grain = np.tile(tile, (-(-height // 512), -(-width // 512)))[:height, :width]
     grain = grain * np.float32(rng.uniform(0.5, 5))
     gain = (contrast * cast).astype(np.float32)
-    image = image * gain + (np.float32(120 + brightness) - 120 * gain)
+    image = image * gain
+    image += np.float32(120 + brightness) - 120 * gain
     image *= vignette[..., None]
     image += grain[..., None] + np.float32(0.5)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
 def _pixel_directions(camera: Camera) -> np.ndarray:
@@ -178,6 +180,20 @@ def _sky_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.array(zenith, np.float32), np.array(horizon, np.float32)
 
 
+def _paint_ground(camera: Camera, ground: Ground) -> np.ndarray:
+    """The ground's areas (H, W, 3), uint8, as if there were neither light nor sky."""
+    import cv2
+
+    image = np.empty((*camera.size[::-1], 3), np.uint8)
+    image[:] = ground.colour
+    for points, colour in ground.areas:
+        pixels = polygon_to_image(camera, np.column_stack([points, np.zeros(len(points))]))
+        if len(pixels):
+            fixed = np.round(np.clip(pixels, -1e6, 1e6) * (1 << SHIFT)).astype(np.int32)
+            cv2.fillPoly(image, [fixed], tuple(map(float, colour)), cv2.LINE_AA, SHIFT)
+    return image
+
+
 def _ground_texture(rng: np.random.Generator, directions: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Factor on the ground's colour (H, W): grain near by, stains farther off, nothing at a distance."""
     factor = np.ones(reach.shape, np.float32)
@@ -195,27 +211,10 @@ def _ground_texture(rng: np.random.Generator, directions: np.ndarray, reach: np.
     return factor
 
 
-def _fill(image: np.ndarray, camera: Camera, points: np.ndarray, colour: Colour) -> None:
-    """Draws a polygon (N, 3) of the world into a float picture, with smooth edges."""
+def _tree_line(rng: np.random.Generator, image: np.ndarray, camera: Camera, haze: np.ndarray) -> None:
+    """Far woods along the horizon: no, one or two rows."""
     import cv2
 
-    pixels = polygon_to_image(camera, points)
-    if not len(pixels):
-        return
-    low = np.maximum(np.floor(pixels.min(axis=0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(pixels.max(axis=0)).astype(int) + 2, camera.size)
-    if (low >= high).any():
-        return
-    mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-    fixed = np.round(np.clip(pixels - low, -1e6, 1e6) * (1 << SHIFT)).astype(np.int32)
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, SHIFT)
-    window = image[low[1]:high[1], low[0]:high[0]]
-    share = mask[..., None].astype(np.float32) / 255
-    window += (np.asarray(colour, np.float32) - window) * share
-
-
-def _tree_line(rng: np.random.Generator, image: np.ndarray, camera: Camera, haze: np.ndarray) -> None:
-    """Far woods along the horizon, one or two rows."""
     for distance in (95.0, 70.0)[:rng.integers(0, 3)]:
         heights = np.abs(np.roll(_smooth_noise(64, 1.0), rng.integers(0, 64, 2), (0, 1))[0])
         outline = np.repeat(heights * rng.uniform(1, 3), 2) + rng.uniform(1.5, 5) + rng.uniform(0, 1.0, 128)
@@ -224,7 +223,13 @@ def _tree_line(rng: np.random.Generator, image: np.ndarray, camera: Camera, haze
                                  [[distance, distance, 0], [distance, -distance, 0]]])
         green = np.array((60, 95, 75)) * rng.uniform(0.8, 1.2)
         share = 1 - np.exp(-distance / 120)
-        _fill(image, camera, points, green * (1 - share) + haze * share)
+        mask = np.zeros(image.shape[:2], np.uint8)
+        pixels = camera.world_to_image(points)
+        cv2.fillPoly(mask, [np.round(pixels * (1 << SHIFT)).astype(np.int32)], 255, cv2.LINE_AA, SHIFT)
+        rows = slice(max(0, int(pixels[:, 1].min()) - 1), max(0, int(pixels[:, 1].max()) + 2))
+        window = image[rows]
+        cover = mask[rows, :, None].astype(np.float32) / 255
+        window += ((green * (1 - share) + haze * share).astype(np.float32) - window) * cover
 
 
 def _house(rng: np.random.Generator, image: np.ndarray, camera: Camera, distance: float,

@@ -42,7 +42,8 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     _check(images, size, seed)
     cars = 0
     check_folder(folder, overwrite)
-    with new_folder(Path(folder), overwrite) as made, open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
+    with new_folder(Path(folder), overwrite) as made, \
+            open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
         for i in progress(range(images), "rendering"):
             name = f"demo_{i:05d}"
             scene = _write_picture(made, name, (seed, 0, i), size)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Optional
 
 import numpy as np
@@ -33,10 +34,10 @@ class Mesh:
     decals: np.ndarray
     shaded: np.ndarray
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Index of each face's first corner (F,)."""
-        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(int)
+        return np.cumsum(self.sizes) - self.sizes
 
     def moved(self, rotation: np.ndarray, translation: np.ndarray) -> Mesh:
         """The mesh after ``rotation @ point + translation``.
@@ -48,6 +49,7 @@ class Mesh:
         points = self.points @ np.asarray(rotation).T + np.asarray(translation)
         return Mesh(points, self.sizes, self.colours, self.decals, self.shaded)
 
+    @cached_property
     def triangles(self) -> np.ndarray:
         """The faces that can hide something, decals left out, cut into triangles (T, 3, 3)."""
         starts = self.starts

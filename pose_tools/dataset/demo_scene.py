@@ -88,7 +88,9 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 384)) -
         shadows = cast_shadows(layout.camera, meshes, layout.light.towards, layout.shadow)
         backdrop = paint_backdrop(rng, layout.camera, layout.ground, shadows)
         cover = rendering.colour[..., 3:].astype(np.float32) / 255
-        image = photograph(rng, backdrop * (1 - cover) + rendering.colour[..., :3])
+        backdrop *= 1 - cover
+        backdrop += rendering.colour[..., :3]
+        image = photograph(rng, backdrop)
         cars = tuple(
             label_car(layout.camera, car.shape, car.rotation, car.translation, car.mesh,
                       [*meshes[:i], *meshes[i + 1:]], share)
@@ -116,7 +118,7 @@ def label_car(camera: Camera, shape: CarShape, rotation: np.ndarray, translation
     keypoints_3d = car_keypoints(shape)
     world = keypoints_3d @ rotation.T + translation
     pixels = camera.world_to_image(world)
-    triangles = np.concatenate([m.triangles() for m in (mesh, *others)])
+    triangles = np.concatenate([m.triangles for m in (mesh, *others)])
     inside = ((pixels >= 0) & (pixels <= np.asarray(camera.size) - 1)).all(axis=1)
     hidden = hidden_points(camera.position, world, triangles)
     visibility = np.where(inside, np.where(hidden, OCCLUDED, VISIBLE), NOT_IN_PICTURE)

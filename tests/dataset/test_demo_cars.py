@@ -153,7 +153,7 @@ def test_faces_of_a_box_look_outwards():
     centres = np.add.reduceat(mesh.points, mesh.starts, axis=0) / 4
     assert ((normals * centres).sum(axis=1) > 0).all()
     assert np.abs(normals).sum() / 2 == pytest.approx(2 * (2 * 4 + 2 * 6 + 4 * 6))
-    assert mesh.triangles().shape == (12, 3, 3)
+    assert mesh.triangles.shape == (12, 3, 3)
 
 
 def test_a_point_on_a_surface_is_not_hidden_by_it():
