@@ -11,13 +11,13 @@ import hashlib
 import ipaddress
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Union
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urljoin, urlsplit
 
 from pose_tools.console import UserError, progress
+from pose_tools.weights.atomic import temporary_beside, to_disk
 
 if TYPE_CHECKING:
     import requests
@@ -30,7 +30,7 @@ CHUNK_BYTES = 1 << 20
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})(?:_\d{8}(?:_\d{6})?)?\.(?:pth|pt|onnx|safetensors)$")
 
 
-def is_address(text: Union[str, Path]) -> bool:
+def is_address(text: str | Path) -> bool:
     """Tells an http(s) address from a path."""
     return str(text).lower().startswith(("http://", "https://"))
 
@@ -66,7 +66,7 @@ def name_of_address(address: str) -> str:
     return name
 
 
-def sha256_of(file: Union[str, Path]) -> str:
+def sha256_of(file: str | Path) -> str:
     """Computes the SHA-256 of a file as 64 hex digits."""
     digest = hashlib.sha256()
     with open(file, "rb") as opened:
@@ -75,7 +75,7 @@ def sha256_of(file: Union[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def resolve_weights(address_or_path: Union[str, Path], folder: Union[str, Path] = CHECKPOINTS) -> Path:
+def resolve_weights(address_or_path: str | Path, folder: str | Path = CHECKPOINTS) -> Path:
     """Turns a path or an address into a file on this machine.
 
     Args:
@@ -137,21 +137,16 @@ def _download(address: str, target: Path) -> Path:
     import requests
 
     _check_source(address, target.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary_beside(target) as (temporary, file):
             _receive(address, target.name, file)
-        os.chmod(temporary, 0o666 & ~_umask())
-        _check_hash(Path(temporary), target, "the server did not send the file of that name; try again later")
-        os.replace(temporary, target)
+            file.close()  # Windows renames no open file
+            _check_hash(temporary, target, "the server did not send the file of that name; try again later")
+            os.replace(temporary, target)
     except (requests.RequestException, OSError) as error:
         raise UserError(
             f"cannot download {target.name} ({_reason(error)}); put the file from {address} at {target}, "
             "or go on without pretrained weights: --no-pretrained") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
     return target
 
 
@@ -165,10 +160,13 @@ def _receive(address: str, name: str, file: BinaryIO) -> None:
     import requests
 
     # Certificates are checked; proxies and further CAs come from the environment (HTTPS_PROXY, ...).
+    def check_redirect(response: requests.Response, **_: object) -> None:
+        if response.is_redirect:
+            _check_source(urljoin(response.url, response.headers["Location"]), name)
+
     with requests.get(address, stream=True, timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
-                      headers={"Accept-Encoding": "identity"}) as response:
-        for hop in (*response.history, response):
-            _check_source(hop.url, name)
+                      headers={"Accept-Encoding": "identity"},
+                      hooks={"response": check_redirect}) as response:
         response.raise_for_status()
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise UserError(f"cannot download {name}: {response.url} is a web page, not a file")
@@ -179,20 +177,13 @@ def _receive(address: str, name: str, file: BinaryIO) -> None:
             received += len(block)
         if announced and received != announced:
             raise requests.ConnectionError(f"{received} of {announced} bytes came")
-        file.flush()
-        os.fsync(file.fileno())
+        to_disk(file)
 
 
 def _blocks(response: requests.Response, name: str, announced: int) -> Iterator[bytes]:
     blocks = response.iter_content(CHUNK_BYTES)
     total = -(-announced // CHUNK_BYTES) or None
     yield from progress(blocks, f"{name} (MiB)", total=total)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _reason(error: Exception) -> str:

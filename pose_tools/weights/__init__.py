@@ -1,0 +1,1 @@
+"""Model files: finding, loading and publishing them. torch is imported inside functions."""
