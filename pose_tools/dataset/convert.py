@@ -114,7 +114,8 @@ class Conversion:
 def _check_folders(source: Path, destination: Path, options: ConvertOptions) -> None:
     for folder in (source, *options.image_folders):
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder")
+            what = "is a file; name the folder it is in" if folder.exists() else "no such folder"
+            raise UserError(f"{folder}: {what}")
         if destination.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise UserError(f"{destination}: holds {folder}, which would be lost; choose another folder")
     check_destination(destination, options.overwrite)
