@@ -205,9 +205,11 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
 
     folder = Path(model_dir) if model_dir else CHECKPOINTS
     rank, _ = get_dist_info()
-    if rank == 0:
-        resolve_weights(filename, folder)
-    barrier()
+    try:
+        if rank == 0:
+            resolve_weights(filename, folder)
+    finally:
+        barrier()  # after a failure too, or the other processes would wait for ever
     return load_checkpoint_file(resolve_weights(filename, folder), map_location)
 
 
