@@ -1,0 +1,1 @@
+"""Datasets: splitting, checking and rendering them. numpy and cv2."""
