@@ -114,9 +114,9 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
     height, width = image.shape[:2]
     scale = width / 512
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), scale * rng.uniform(0.3, 0.8))
-    contrast, brightness = rng.uniform(0.85, 1.15), rng.uniform(-8, 26)
+    contrast, brightness = rng.uniform(0.95, 1.25), rng.uniform(-6, 28)
     cast = rng.uniform(0.95, 1.05, 3)
     y, x = np.ogrid[-1:1:height * 1j, -1:1:width * 1j]
     vignette = (1 - rng.uniform(0, 0.14) * (x * x + y * y)).astype(np.float32)
