@@ -164,7 +164,7 @@ def _versions() -> dict[str, str]:
     found = {}
     for package in ("torch", "numpy", "mmengine", "mmdet", "mmpose"):
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
+            found[package] = metadata.version(package).split("+")[0]  # not which build: +cpu, +cu121
     with contextlib.suppress(OSError):
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         name, version = (re.search(rf'^{key} = "([^"]+)"', project, re.M) for key in ("name", "version"))

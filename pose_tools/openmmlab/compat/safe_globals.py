@@ -160,6 +160,20 @@ def _bytes(*args: Any) -> bytes:
     return b""
 
 
+def _encode(text: Any, encoding: Any = "") -> bytes:
+    """Looks like ``_codecs.encode``, by which protocol 2 writes bytes; PyTorch 2.1 does not allow it."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise RefusedGlobal(f"_codecs.encode with {encoding!r}")
+    return text.encode("latin1")
+
+
+def _set(items: Any = ()) -> set:
+    """Looks like ``builtins.set``, which PyTorch 2.1 does not allow."""
+    if not isinstance(items, (list, tuple)):
+        raise RefusedGlobal("builtins.set of something else than a list")
+    return set(items)
+
+
 def _getattr(owner: Any, name: Any = None, *default: Any) -> str:
     """Looks like ``builtins.getattr`` to a HistoryBuffer's pickle and returns nothing but a known name."""
     if owner is HistoryStandIn and name in STATISTICS and not default:
@@ -176,7 +190,9 @@ def allowed_globals() -> dict[str, Any]:
         ``numpy.core``; files of either are read under either.
     """
     names: dict[str, Any] = {
+        "_codecs.encode": _encode,
         "builtins.bytes": _bytes,
+        "builtins.set": _set,
         "builtins.getattr": _getattr,
         "numpy.dtype": DtypeStandIn,
         "numpy.ndarray": ArrayStandIn,
