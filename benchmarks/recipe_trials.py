@@ -5,7 +5,7 @@
         --seeds 1 2 3 --epochs 100 --input-size 128 128 --jobs 2 --out work_dirs/recipe_trials
 
 A variant is `fixed` (upstream's numbers), `auto` (tools/train.py's rule), or any of these, joined by commas:
-peak=LR, warmup=SHARE_OF_STEPS, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS; what is left out is auto's.
+peak=LR, warmup=SHARE_OF_STEPS, warmup_steps=N, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS; what is left out is auto's.
 The score is the mean of the last three validations, which one lucky epoch does not move, and the best one.
 """
 from __future__ import annotations
@@ -43,16 +43,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _variant_options(variant: str) -> list[str]:
-    if variant in ("fixed", "auto"):
+    if variant == "auto":
         return []
+    if variant == "fixed":
+        # What a user of upstream has who sets max_epochs in the file: cosine and late switch follow, the rest is fixed.
+        return ["trial.peak=0.004", "trial.warmup_steps=1000"]
     return [f"trial.{part}" for part in variant.split(",")]
 
 
 def _command(args: argparse.Namespace, variant: str, seed: int, work_dir: Path) -> list[str]:
     words = [sys.executable, str(ROOT / "tools/train.py"), str(args.config), "--no-pretrained",
              "--epochs", str(args.epochs), "--seed", str(seed), "--work-dir", str(work_dir),
-             "--input-size", *map(str, args.input_size),
-             "--recipe", "config" if variant == "fixed" else "auto"]
+             "--input-size", *map(str, args.input_size)]
     if args.batch_size:
         words += ["--batch-size", str(args.batch_size)]
     options = [*_variant_options(variant), "train_dataloader.num_workers=1", "val_dataloader.num_workers=1"]

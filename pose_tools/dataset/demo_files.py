@@ -7,8 +7,12 @@ labelme cannot: camera matrices and the cars' poses.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -20,6 +24,8 @@ from pose_tools.dataset.folder import check_destination, new_folder
 LABELME_VERSION = "5.5.0"
 GROUND_TRUTH = "ground_truth.jsonl"
 MIN_SIZE = (128, 96)
+PARALLEL_FROM = 16
+Result = TypeVar("Result")
 
 
 def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
@@ -44,13 +50,27 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made, \
             open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
-        for i in progress(range(images), "rendering"):
-            name = f"demo_{i:05d}"
-            scene = _write_picture(made, name, (seed, 0, i), size)
-            _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
-            poses.write(json.dumps(ground_truth_dict(scene, f"{name}.jpg")) + "\n")
-            cars += len(scene.cars)
+        for pose in progress(_in_parallel(partial(_write_labelled, made, seed, size), images), "rendering", images):
+            poses.write(json.dumps(pose) + "\n")
+            cars += len(pose["cars"])
     return cars
+
+
+def _write_labelled(made: Path, seed: int, size: tuple[int, int], i: int) -> dict[str, Any]:
+    name = f"demo_{i:05d}"
+    scene = _write_picture(made, name, (seed, 0, i), size)
+    _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
+    return ground_truth_dict(scene, f"{name}.jpg")
+
+
+def _in_parallel(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+    """Does independent pieces of work in all cores, results in order; few pieces are not worth the start."""
+    cores = os.cpu_count() or 1
+    if cores == 1 or count < PARALLEL_FROM:
+        yield from map(work, range(count))
+        return
+    with ProcessPoolExecutor(cores) as pool:
+        yield from pool.map(work, range(count), chunksize=4)
 
 
 def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,

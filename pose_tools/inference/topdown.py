@@ -49,18 +49,14 @@ def read_published(path: Path) -> tuple[Config, str]:
     Raises:
         UserError: The file is missing, unsafe, or carries no config.
     """
-    from mmengine import Config
+    from pose_tools.openmmlab.config import embedded_config, kind_of
 
-    from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
-    from pose_tools.openmmlab.config import kind_of
-
-    checkpoint = load_checkpoint_file(path)
-    text = checkpoint.get("meta", {}).get("cfg") if isinstance(checkpoint, dict) else None
-    if not isinstance(text, str):
+    cfg = embedded_config(path)
+    if cfg is None:
         raise UserError(f"{path}: carries no config; publish it with tools/publish_model.py")
-    cfg = Config.fromstring(text, file_format=".py")
+    kind = kind_of(cfg)
     cfg.model.pop("init_cfg", None)
-    return cfg, kind_of(cfg)
+    return cfg, kind
 
 
 class TopDown:

@@ -39,6 +39,31 @@ def load_config(path: Union[str, Path], options: Optional[dict[str, Any]] = None
     return cfg
 
 
+def embedded_config(path: Union[str, Path]) -> Optional[Config]:
+    """Reads the config a checkpoint carries: parsed, not executed, since the file may come from anywhere.
+
+    Args:
+        path: A checkpoint of a run, or a published one.
+
+    Returns:
+        The config, or ``None`` where there is none.
+
+    Raises:
+        UserError: The file is missing, unsafe or broken.
+    """
+    from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
+    from pose_tools.weights.embedded import check_model_types, parse_config_text
+
+    checkpoint = load_checkpoint_file(path)
+    text = checkpoint.get("meta", {}).get("cfg") if isinstance(checkpoint, dict) else None
+    if not isinstance(text, str):
+        return None
+    values = parse_config_text(text, path)
+    for part in ("model", "test_dataloader"):
+        check_model_types(values.get(part), path)
+    return Config(values, filename=str(path))
+
+
 def kind_of(cfg: Config) -> str:
     """Says what a config trains.
 

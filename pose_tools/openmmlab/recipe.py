@@ -89,8 +89,8 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
 
     Args:
         schedule: The derived one.
-        trial: Of ``peak`` (learning rate), ``warmup`` (share of the steps), ``decay`` (share of the epochs),
-            ``ema`` (momentum) and ``gamma`` (steps).
+        trial: Of ``peak`` (learning rate), ``warmup`` (share of the steps), ``warmup_steps``, ``decay`` (share
+            of the epochs), ``ema`` (momentum) and ``gamma`` (steps).
 
     Raises:
         UserError: It names something else.
@@ -98,6 +98,7 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
     rules: dict[str, Callable[[float], dict[str, float]]] = {
         "peak": lambda value: {"peak_lr": value},
         "warmup": lambda value: {"warmup_steps": max(1, round(value * schedule.steps))},
+        "warmup_steps": lambda value: {"warmup_steps": round(value)},
         "decay": lambda value: {"decay_epoch": round(value * schedule.epochs)},
         "ema": lambda value: {"ema_momentum": value},
         "gamma": lambda value: {"ema_gamma": round(value)},

@@ -15,7 +15,14 @@ from mmengine.runner import Runner
 
 from pose_tools.console import Fault, FaultsError, UserError, table
 from pose_tools.formats.coco import load_coco, write_text
-from pose_tools.openmmlab.config import annotation_file, default_work_dir, keypoint_set_of, kind_of, load_config
+from pose_tools.openmmlab.config import (
+    annotation_file,
+    default_work_dir,
+    embedded_config,
+    keypoint_set_of,
+    kind_of,
+    load_config,
+)
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.input_size import set_input_size
 from pose_tools.openmmlab.log_lines import shorten_terminal_log
@@ -75,13 +82,20 @@ def _use_boxes(cfg: Config, path: Path) -> None:
     dataset.bbox_file = str(path)
 
 
+def _trained_size(checkpoint: Path) -> Optional[tuple[int, int]]:
+    cfg = embedded_config(checkpoint)
+    return tuple(cfg.input_size) if cfg is not None and "input_size" in cfg else None
+
+
 def _prepare(options: TestOptions) -> Config:
     cfg = load_config(options.config, options.options)
     kind = kind_of(cfg)
     if not options.checkpoint.is_file():
         raise UserError(f"{options.checkpoint}: no such checkpoint")
-    if options.input_size:
-        set_input_size(cfg, options.input_size)
+    size = options.input_size or _trained_size(options.checkpoint)
+    if size and size != tuple(cfg.get("input_size") or size):
+        set_input_size(cfg, size)
+        print(f"input size {size[0]} x {size[1]}{'' if options.input_size else ', as the checkpoint was trained'}")
     cfg.work_dir = str(options.work_dir or default_work_dir(options.config) / "test")
     cfg.load_from, cfg.resume, cfg.launcher = str(options.checkpoint), False, options.launcher
     cfg.model.pop("init_cfg", None)

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+import pose_tools.openmmlab  # noqa: F401
+from pose_tools.console import UserError
+from pose_tools.openmmlab import precision
+from pose_tools.openmmlab.device import use_device
+from pose_tools.openmmlab.precision import Precision, apply_precision, choose_precision
+
+
+class Model(nn.Module):
+    """A backbone of one convolution and a head of one layer, which note the types they get."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 8, 3)
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, x):
+        features = self.backbone(x)
+        self.seen = features.dtype
+        return self.head(features.mean((2, 3)))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_on_a_cpu_follows_the_cpu(monkeypatch, native):
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: native)
+    assert choose_precision("auto", "cpu").name == ("bf16" if native else "fp32")
+    assert choose_precision("bf16", "cpu").name == "bf16"
+    assert choose_precision("fp32", "cpu").name == "fp32"
+
+
+def test_fp16_on_a_cpu_is_refused():
+    with pytest.raises(UserError, match="needs a GPU"):
+        choose_precision("fp16", "cpu")
+
+
+def test_bf16_stays_in_the_backbone_and_in_training():
+    torch.manual_seed(0)
+    model, image = Model(), torch.randn(2, 3, 16, 16)
+    exact = model(image)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    apply_precision(model, Precision("bf16", ""), "cpu")
+    model.train()
+    rounded = model(image)
+    assert model.seen == torch.float32, "the head gets fp32"
+    assert not torch.equal(rounded, exact)
+    assert torch.allclose(rounded, exact, atol=0.02)
+    rounded.sum().backward()
+    assert model.backbone.weight.grad.dtype == torch.float32
+    model.eval()
+    assert torch.allclose(model(image), exact, atol=1e-6), "validation is in fp32"
+    assert model.state_dict().keys() == state.keys()
+
+
+def test_fp32_gives_the_same_numbers():
+    torch.manual_seed(0)
+    model, image = Model(), torch.randn(2, 3, 16, 16)
+    before = model(image)
+    apply_precision(model, Precision("fp32", ""), "cpu")
+    assert torch.allclose(model(image), before, atol=1e-6)
+
+
+@pytest.mark.parametrize(("wanted", "message"), [("tpu", "say cpu"), ("cuda:99", "(no GPU|there are)")])
+def test_a_device_that_is_not_here_is_one_line(wanted, message):
+    with pytest.raises(UserError, match=message):
+        use_device(wanted)
+
+
+def test_the_device_chosen_is_the_one_mmengine_uses():
+    from mmengine.device import get_device
+
+    assert use_device("cpu") == get_device() == "cpu"

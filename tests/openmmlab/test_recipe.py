@@ -1,0 +1,59 @@
+import pytest
+
+import pose_tools.openmmlab  # noqa: F401
+from pose_tools.console import UserError
+from pose_tools.openmmlab.config import load_config
+from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
+
+
+def derive(samples, batch, epochs, base_lr=0.004, val_interval=10, late_epochs=30):
+    return derive_schedule(samples, batch, epochs, base_lr, val_interval, late_epochs)
+
+
+def test_steps_by_hand():
+    schedule = derive(samples=100, batch=32, epochs=50)
+    assert (schedule.steps_per_epoch, schedule.steps) == (4, 200)
+    assert schedule.log_interval == 4  # upstream's 50 would never log
+    assert (schedule.decay_epoch, schedule.switch_epoch, schedule.val_interval) == (25, 45, 5)
+
+
+def test_a_large_run_keeps_the_recipe():
+    schedule = derive(samples=118_000, batch=256, epochs=300)
+    assert (schedule.warmup_steps, schedule.peak_lr, schedule.log_interval) == (1000, 0.004, 50)
+    assert (schedule.val_interval, schedule.switch_epoch) == (10, 270)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 9])
+@pytest.mark.parametrize("samples", [1, 7, 33])
+def test_the_smallest_runs_are_sound(samples, epochs):
+    schedule = derive(samples, 32, epochs)
+    assert 1 <= schedule.warmup_steps <= max(1, schedule.steps)
+    assert 0 <= schedule.decay_epoch < epochs
+    assert 1 <= schedule.val_interval <= epochs
+    assert schedule.decay_epoch <= schedule.switch_epoch <= epochs
+    assert 1 <= schedule.log_interval <= schedule.steps_per_epoch
+
+
+@pytest.mark.parametrize("name", ["rtmdet-tiny-carpose", "rtmpose-s-carpose"])
+def test_everything_lands_in_the_config(root, name):
+    cfg = load_config(root / f"configs/{name}.py")
+    schedule = derive(60, 8, 40)
+    lines = apply_schedule(cfg, schedule)
+    warmup, cosine = cfg.param_scheduler
+    assert warmup.end == schedule.warmup_steps
+    assert (cosine.begin, cosine.end, cosine.T_max) == (20, 40, 20)
+    assert cosine.eta_min == pytest.approx(schedule.peak_lr * 0.05)
+    assert cfg.optim_wrapper.optimizer.lr == schedule.peak_lr
+    assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == 4
+    assert cfg.default_hooks.logger.interval == 8
+    ema, switch = cfg.custom_hooks
+    assert (ema.momentum, ema.gamma) == (schedule.ema_momentum, schedule.ema_gamma)
+    assert switch.switch_epoch == 36
+    assert "8 steps an epoch, 40 epochs, 320 steps" in lines[0]
+
+
+def test_a_trial_changes_what_it_names_and_refuses_the_rest():
+    schedule = changed_for_trial(derive(320, 32, 10), {"peak": 0.002, "warmup": 0.25, "decay": 0.8})
+    assert (schedule.peak_lr, schedule.warmup_steps, schedule.decay_epoch) == (0.002, 25, 8)
+    with pytest.raises(UserError, match="trial.speed: there are peak"):
+        changed_for_trial(schedule, {"speed": 1})

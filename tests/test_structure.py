@@ -1,0 +1,91 @@
+"""The house keeps its plan: import directions, sizes, names."""
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path for folder in ("pose_tools", "tools") for path in ROOT.glob(f"{folder}/**/*.py"))
+ROOMS = {path.parent.name for path in ROOT.glob("pose_tools/*/__init__.py")}
+SCRIPTS = {path.stem for path in ROOT.glob("pose_tools/[!_]*.py")}
+# Who may be imported, beside console, which everybody may use.
+MAY_IMPORT = {
+    "console": set(),
+    "formats": set(),
+    "dataset": {"formats"},
+    "weights": {"formats", "openmmlab"},
+    "report": {"formats"},
+    "inference": {"formats", "report", "weights", "openmmlab"},
+    "openmmlab": {"formats", "dataset", "weights", "report"},
+}
+TORCH = {"torch", "mmengine", "mmcv", "mmdet", "mmpose", "torchvision"}
+HEAVY_FOR_SCRIPTS = TORCH | {"cv2", "scipy", "matplotlib"}
+
+
+def ids(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(tree, whole):
+    """Modules a file imports: everywhere (whole), or when it is imported itself."""
+    skipped = set()
+    for node in ast.walk(tree):
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if is_typing or (not whole and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))):
+            skipped.update(id(inner) for inner in ast.walk(node))
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def room_of(path):
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "pose_tools" and len(parts) > 2 else None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_imports_go_one_way(path):
+    room = room_of(path)
+    for name in imported(parse(path), whole=True):
+        parts = name.split(".")
+        if parts[0] != "pose_tools" or len(parts) == 1:
+            assert parts[0] not in ("tools", "configs", "tests"), f"{name} is no library"
+            continue
+        assert parts[1] in ROOMS, f"{name}: a script must not be imported"
+        if room and parts[1] not in (room, "console"):
+            assert parts[1] in MAY_IMPORT[room], f"{room} must not import {parts[1]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_torch_is_imported_at_module_level_in_its_room_only(path):
+    if room_of(path) == "openmmlab":
+        return
+    forbidden = TORCH if room_of(path) else HEAVY_FOR_SCRIPTS
+    assert not {name.split(".")[0] for name in imported(parse(path), whole=False)} & forbidden
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) == "formats"], ids=ids)
+def test_formats_needs_numpy_and_the_standard_library_only(path):
+    import sys
+
+    allowed = set(sys.stdlib_module_names) | {"numpy", "pose_tools", "PIL", "__future__"}
+    assert {name.split(".")[0] for name in imported(parse(path), whole=True)} <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_modules_are_short_and_not_called_utils(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert "util" not in path.stem
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.py")), ids=ids)
+def test_configs_import_nothing(path):
+    assert list(imported(parse(path), whole=True)) == []
