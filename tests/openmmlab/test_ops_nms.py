@@ -7,7 +7,7 @@ import pytest
 import torch
 from reference.make_reference import KINDS, boxes_like, load
 
-from pose_tools.openmmlab.ops import install
+from pose_tools.openmmlab.ops import install, operator_backend
 
 install()
 from mmcv.ops import batched_nms, nms, nms_match, soft_nms  # noqa: E402
@@ -18,6 +18,11 @@ from pose_tools.openmmlab.ops import soft_nms as ours_soft  # noqa: E402
 CASES = load(Path(__file__).parent / "reference" / "boxes.npz.gz")
 NAMES = [f"{index}-{KINDS[index % len(KINDS)]}" for index in range(len(CASES))]
 each_case = pytest.mark.parametrize("case", CASES, ids=NAMES)
+
+
+beyond_compiled = pytest.mark.skipif(
+    operator_backend()["nms"] == "compiled", reason="a compiled mmcv raises, crashes or rounds more here"
+)
 
 
 def tensors(case):
@@ -142,6 +147,7 @@ def test_score_threshold_and_max_num():
     assert dets.shape == (0, 5) and len(kept) == 0
 
 
+@beyond_compiled
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_other_types(dtype):
     boxes = torch.tensor([[0, 0, 8, 8], [0, 0, 8, 7], [16, 0, 24, 8]], dtype=dtype)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from reference.make_reference import load
 
-from pose_tools.openmmlab.ops import install
+from pose_tools.openmmlab.ops import install, operator_backend
 
 install()
 from mmcv.ops import RoIAlign, roi_align  # noqa: E402
@@ -13,6 +13,11 @@ from mmcv.ops import RoIAlign, roi_align  # noqa: E402
 from pose_tools.openmmlab.ops import roi_align as ours  # noqa: E402
 
 CASES = load(Path(__file__).parent / "reference" / "rois.npz.gz")
+
+
+beyond_compiled = pytest.mark.skipif(
+    operator_backend()["nms"] == "compiled", reason="a compiled mmcv raises, crashes or rounds more here"
+)
 
 
 def pool(features, rois, case):
@@ -58,13 +63,18 @@ def test_roi_outside_of_the_image_is_zero():
         assert roi_align(ramp(), rois, 2, 1.0, 2, mode, True).abs().sum() == 0
 
 
-def test_no_rois_no_area_no_channels():
+@beyond_compiled
+def test_no_channels():
+    rois = torch.tensor([[0.0, 2, 2, 3, 3]])
+    assert roi_align(torch.zeros(1, 0, 4, 4), rois, 2, 1.0, 0, "avg", True).shape == (1, 0, 2, 2)
+
+
+def test_no_rois_no_area():
     empty = roi_align(ramp(), torch.zeros(0, 5), (3, 2), 1.0, 0, "avg", True)
     assert empty.shape == (0, 1, 3, 2)
     point = torch.tensor([[0.0, 2, 2, 2, 2]])
     assert roi_align(ramp(), point, 2, 1.0, 0, "avg", True).tolist() == [[[[0, 0], [0, 0]]]]
     assert roi_align(ramp(), point, 1, 1.0, 0, "max", True).item() == -10000  # as compiled
-    assert roi_align(torch.zeros(1, 0, 4, 4), point, 2, 1.0, 0, "avg", True).shape == (1, 0, 2, 2)
     features = ramp().requires_grad_()
     roi_align(features, torch.zeros(0, 5), 2, 1.0, 0, "avg", True).sum().backward()
     assert features.grad.abs().sum() == 0
@@ -77,6 +87,7 @@ def test_equal_maxima_pass_the_gradient_to_the_first():
     assert features.grad.sum() == 1
 
 
+@beyond_compiled
 @pytest.mark.parametrize("rois, fault", [
     ([[0.0, 5, 5, 2, 6]], "negative width"),
     ([[0.0, 5, 5, float("nan"), 6]], "finite"),
@@ -88,6 +99,7 @@ def test_what_cannot_be_pooled_is_refused(rois, fault):
         roi_align(ramp(), torch.tensor(rois), 2, 1.0, 0, "avg", True)
 
 
+@beyond_compiled  # which reads a tensor that is not contiguous as if it were
 @pytest.mark.parametrize("mode", ["avg", "max"])
 @pytest.mark.parametrize("layout", ["channels_last", "strided", "expanded"])
 def test_layout_of_the_input_does_not_matter(mode, layout):
@@ -111,6 +123,7 @@ def test_layout_of_the_input_does_not_matter(mode, layout):
     assert torch.allclose(plain.grad, other.grad, atol=1e-6)
 
 
+@beyond_compiled
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("mode", ["avg", "max"])
 def test_half_precision_rounds_only_the_result(dtype, mode):

@@ -8,7 +8,8 @@ samples to memory. The gradient is the same sum with pixels and bins swapped.
 Coordinates: RoIs are in image px, ``spatial_scale`` takes them to feature px; samples are in feature px. They
 are computed with the roundings of the compiled operator, so that both take the same pixels. In half
 precision the compiled operator rounds coordinates, weights and sums to half; here all of it is float32 and
-only the result is rounded.
+only the result is rounded. And the compiled operator reads features that are not contiguous, channels-last
+for one, as if they were, without a word; here every layout gives the same.
 
 RoIs are handled in groups that have the same number of samples in a bin, and in pieces of bounded memory.
 """
