@@ -5,7 +5,7 @@
         --seeds 1 2 3 --epochs 100 --input-size 128 128 --jobs 2 --out work_dirs/recipe_trials
 
 A variant is `fixed` (upstream's numbers), `auto` (tools/train.py's rule), or any of these, joined by commas:
-peak=LR, warmup=SHARE_OF_STEPS, warmup_steps=N, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS; what is left out is auto's.
+peak=LR, warmup=SHARE_OF_STEPS, warmup_steps=N, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS; the rest is auto's.
 The score is the mean of the last three validations, which one lucky epoch does not move, and the best one.
 """
 from __future__ import annotations

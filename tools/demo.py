@@ -31,7 +31,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--det-size", type=int, nargs=2, default=(320, 320), metavar=("W", "H"), help="detector input")
     add("--pose-size", type=int, nargs=2, default=(128, 128), metavar=("W", "H"), help="crop (default: 128 128)")
     add("--det-steps", type=int, default=900, help="training steps of the detector (default: %(default)s)")
-    add("--pose-steps", type=int, default=900, help="training steps of the keypoint model (default: %(default)s)")
+    add("--pose-steps", type=int, default=600, help="training steps of the keypoint model (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N")
     return parser.parse_args(argv)
 

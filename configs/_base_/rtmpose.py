@@ -11,7 +11,7 @@ input_size = (256, 256)  # (w, h); change it with tools/train.py --input-size
 codec = dict(
     type='SimCCLabel',
     input_size=input_size,
-    sigma=(5.66, 5.66),
+    sigma=(12., 12.),
     simcc_split_ratio=2.0,
     normalize=False,
     use_dark=False)
@@ -71,11 +71,11 @@ train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomBBoxTransform', scale_factor=[0.6, 1.4], rotate_factor=80),
+    dict(type='RandomBBoxTransform', scale_factor=[0.6, 1.4], rotate_factor=30),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='mmdet.YOLOXHSVRandomAug'),
     dict(type='RandomCropBlur', prob=0.2),
-    dict(type='RandomCropDropout', prob=1.0),
+    dict(type='RandomCropDropout', prob=0.5),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
 ]
@@ -84,11 +84,11 @@ train_pipeline_stage2 = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomBBoxTransform', shift_factor=0., scale_factor=[0.75, 1.25], rotate_factor=60),
+    dict(type='RandomBBoxTransform', shift_factor=0., scale_factor=[0.75, 1.25], rotate_factor=20),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='mmdet.YOLOXHSVRandomAug'),
     dict(type='RandomCropBlur', prob=0.2),
-    dict(type='RandomCropDropout', prob=0.5),
+    dict(type='RandomCropDropout', prob=0.25),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
 ]

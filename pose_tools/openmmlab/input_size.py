@@ -34,6 +34,7 @@ def set_input_size(cfg: Config, size: Size) -> None:
     Raises:
         UserError: A side is not a positive multiple of 32, or the config does not say its input size.
     """
+    size = (size[0], size[1])  # the command line gives a list, and mmdet insists on tuples
     if any(side <= 0 or side % STRIDE for side in size):
         nearest = tuple(max(STRIDE, round(side / STRIDE) * STRIDE) for side in size)
         raise UserError(f"--input-size {size[0]} {size[1]}: both must be multiples of {STRIDE}; "

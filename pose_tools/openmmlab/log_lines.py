@@ -5,11 +5,14 @@ import logging
 from typing import Any, Optional
 
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, LOG_PROCESSORS
-from mmengine.runner import LogProcessor
+from mmengine.runner import LogProcessor, Runner
 
 # What upstream prints before the first step. All of it is in the log file and in the dumped config.
-_LONG = ("Config:\n", "Hooks will be executed", "\n----", "\nHooks will", "\n------")
+_LONG = ("Config:\n", "Hooks will be executed", "\n----", "paramwise_options", "image shape:")
+# What upstream says about itself, which nobody who trains can act on.
+_IDLE = ("will be deprecated in future", "is the alias of", "Distributed training is not used", "TensorboardX")
 
 
 @LOG_PROCESSORS.register_module()
@@ -44,15 +47,17 @@ class _Short(logging.Filter):
     """Keeps the environment, the config and the list of hooks off the terminal."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith(_LONG)
+        said = record.getMessage()
+        return not said.startswith(_LONG) and not any(words in said for words in _IDLE)
 
 
-def shorten_terminal_log(logger: logging.Logger) -> None:
-    """Keeps long reports off the terminal; the log file still has them.
+class ReadableRunner(Runner):
+    """Upstream's runner, with long reports in the log file only."""
 
-    Args:
-        logger: The logger of a runner.
-    """
-    for handler in logger.handlers:
-        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-            handler.addFilter(_Short())
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger; see the base class."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_Short())
+        return logger

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
-from mmengine.runner import Runner
 
 from pose_tools.console import Fault, FaultsError, UserError, table
 from pose_tools.formats.coco import load_coco, write_text
@@ -25,7 +24,7 @@ from pose_tools.openmmlab.config import (
 )
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.input_size import set_input_size
-from pose_tools.openmmlab.log_lines import shorten_terminal_log
+from pose_tools.openmmlab.log_lines import ReadableRunner
 from pose_tools.openmmlab.preflight import check_before_run
 from pose_tools.report.metrics import PCK_THRESHOLDS, KeypointScore, keypoint_scores, overall
 
@@ -156,8 +155,7 @@ def test(options: TestOptions) -> dict[str, Any]:
     kind, work_dir = kind_of(cfg), Path(cfg.work_dir)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        runner = Runner.from_cfg(cfg)
-    shorten_terminal_log(runner.logger)
+        runner = ReadableRunner.from_cfg(cfg)
     metrics = _json_ready({key: float(value) for key, value in runner.test().items()})
     results = _take_results(work_dir, kind)
     annotations = annotation_file(cfg.test_dataloader.dataset)

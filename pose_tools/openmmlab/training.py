@@ -18,7 +18,7 @@ from pose_tools.openmmlab.config import default_work_dir, kind_of, load_config
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
-from pose_tools.openmmlab.log_lines import shorten_terminal_log
+from pose_tools.openmmlab.log_lines import ReadableRunner
 from pose_tools.openmmlab.precision import apply_precision, choose_precision
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
@@ -174,12 +174,11 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     torch.backends.cudnn.benchmark = True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        runner = Runner.from_cfg(cfg)
+        runner = ReadableRunner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     apply_precision(model, precision, device)
     for line in [*lines, f"on {device} in {precision.name}: {precision.reason}", f"writing to {cfg.work_dir}"]:
         runner.logger.info(line)
-    shorten_terminal_log(runner.logger)
     return runner
 
 

@@ -32,7 +32,7 @@ class Plan:
     det_size: tuple[int, int] = (320, 320)
     pose_size: tuple[int, int] = (128, 128)
     det_steps: int = 900
-    pose_steps: int = 900
+    pose_steps: int = 600
     device: str = "auto"
 
     @property
@@ -51,13 +51,17 @@ class Shell:
         self.root = root
         self.steps: list[tuple[str, float]] = []
 
+    def _shown(self, word: object) -> str:
+        inside = isinstance(word, Path) and word.is_absolute() and self.root in word.parents
+        return str(word.relative_to(self.root) if inside else word)  # type: ignore[attr-defined]
+
     def __call__(self, *words: object) -> None:
         """Runs ``python WORDS``.
 
         Raises:
             UserError: It failed; its own message stands above.
         """
-        command = [str(word) for word in words]
+        command = [self._shown(word) for word in words]
         print(f"\n$ python {shlex.join(command)}", flush=True)
         start = time.monotonic()
         code = subprocess.run([sys.executable, *command], cwd=self.root).returncode

@@ -30,8 +30,8 @@ def test_pose_moves_codec_head_decoder_and_every_pipeline(root):
     assert {tuple(t["input_size"]) for t in named(cfg, "TopdownAffine")} == {(192, 320)}
     assert {tuple(t["input_size"]) for t in named(cfg, "SimCCLabel")} == {(192, 320)}
     assert len(named(cfg, "TopdownAffine")) >= 6  # recipe, loaders and the late switch
-    # 5.66 at 256: sqrt(192 / 256) * 5.66 = 4.902 and sqrt(320 / 256) * 5.66 = 6.328
-    assert head.decoder.sigma == (4.902, 6.328)
+    # 12 at 256: sqrt(192 / 256) * 12 = 10.392 and sqrt(320 / 256) * 12 = 13.416
+    assert head.decoder.sigma == (10.392, 13.416)
 
 
 def test_detector_moves_every_pipeline(root):
@@ -44,6 +44,13 @@ def test_detector_moves_every_pipeline(root):
     assert {tuple(t["scale"]) for t in named(cfg, "RandomResize")} == {(640, 384), (320, 192)}
     late = [hook for hook in cfg.custom_hooks if hook.type == "PipelineSwitchHook"][0].switch_pipeline
     assert [tuple(t["scale"]) for t in late if t["type"] == "RandomResize"] == [(320, 192)]
+
+
+def test_a_list_from_the_command_line_is_as_good_as_a_tuple(root):
+    cfg = load_config(root / "configs/rtmdet-tiny-carpose.py")
+    set_input_size(cfg, [320, 192])
+    assert all(type(t["img_scale"]) is tuple for t in named(cfg, "CachedMosaic"))
+    assert type(cfg.input_size) is tuple
 
 
 def test_there_and_back_changes_nothing(root):
