@@ -86,6 +86,22 @@ def test_a_dumped_config_keeps_the_order_of_twelve_keypoints(tmp_path):
     assert keypoint_order._in_order({"a": 1}) == {"a": 1}
 
 
+def test_a_configs_text_is_laid_out_once_and_follows_changes(monkeypatch):
+    from mmengine import Config
+    from yapf.yapflib import yapf_api
+
+    laid_out = []
+    monkeypatch.setattr("mmengine.config.config.FormatCode",
+                        lambda text, **more: laid_out.append(1) or yapf_api.FormatCode(text, **more))
+    cfg = Config({"model": {"depth": 171717}})
+    first = cfg.pretty_text
+    assert cfg.pretty_text == first == "model = dict(depth=171717)\n"
+    assert len(laid_out) == 1
+    cfg.model.depth = 181818
+    assert cfg.pretty_text == "model = dict(depth=181818)\n"
+    assert len(laid_out) == 2
+
+
 def test_upstreams_amp_wrapper_trains_on_a_cpu():
     from mmengine.optim import AmpOptimWrapper
 

@@ -15,7 +15,7 @@ def install() -> None:
     warnings.filterwarnings("ignore", message=".*torch.cuda.amp.*deprecated.*")
     warnings.filterwarnings("ignore", message=".*torch.meshgrid.*indexing.*")
 
-    from pose_tools.openmmlab.compat import amp, distributed, keypoint_order, safe_load, torchvision_absent
+    from pose_tools.openmmlab.compat import amp, config_text, distributed, keypoint_order, safe_load, torchvision_absent
     from pose_tools.openmmlab.ops import extension
 
     torchvision_absent.install()
@@ -24,6 +24,7 @@ def install() -> None:
     distributed.install()
     amp.install()
     keypoint_order.install()
+    config_text.install()
 
 
 __all__ = ["install"]
