@@ -28,6 +28,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                         help="pictures (default: %(default)s)")
     parser.add_argument("--size", type=int, nargs=2, default=(512, 384), metavar=("W", "H"),
                         help="width and height in pixels (default: 512 384)")
+    parser.add_argument("--views", choices=("all", "street"), default="all",
+                        help="street: cars pass by, which is learnt sooner (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0,
                         help="what the pictures depend on (default: %(default)s)")
     parser.add_argument("--unlabelled", type=int, default=0, metavar="N",
@@ -51,10 +53,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.unlabelled:
         check_folder(unseen, args.overwrite)
     size = tuple(args.size)
-    cars = write_labelme(args.dst, args.images, size, args.seed, args.overwrite)
+    cars = write_labelme(args.dst, args.images, size, args.seed, args.overwrite, args.views)
     print(f"{args.dst}: {args.images} pictures with {cars} labelled cars")
     if args.unlabelled:
-        write_unlabelled(unseen, args.unlabelled, size, args.seed, args.overwrite)
+        write_unlabelled(unseen, args.unlabelled, size, args.seed, args.overwrite, args.views)
         print(f"{unseen}: {args.unlabelled} pictures without labels")
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         args["precision"] = amp_precision(args["device"])
     outcome = train(TrainOptions(options=options, **args))
     if outcome.interrupted:
-        print(f"stopped; go on with: python tools/train.py {args['config']} --resume", file=sys.stderr)
+        words = [*(sys.argv if argv is None else ["tools/train.py", *argv]), *([] if args["resume"] else ["--resume"])]
+        print(f"stopped; go on with: python {shlex.join(words)}", file=sys.stderr)
         return 130
     print(f"trained: {outcome.best or outcome.last}")
     return 0

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
-                  overwrite: bool = False) -> int:
+                  overwrite: bool = False, views: str = "all") -> int:
     """Renders pictures into a labelme folder.
 
     Args:
@@ -38,6 +38,7 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
         size: Width and height, px, at least :data:`MIN_SIZE`.
         seed: The same seed gives the same bytes.
         overwrite: Replace an earlier rendering.
+        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo_layout.VIEWS`.
 
     Returns:
         Number of cars in the pictures.
@@ -50,15 +51,16 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made, \
             open(made / GROUND_TRUTH, "w", encoding="utf-8") as poses:
-        for pose in progress(_in_parallel(partial(_write_labelled, made, seed, size), images), "rendering", images):
+        work = partial(_write_labelled, made, seed, size, views)
+        for pose in progress(_in_parallel(work, images), "rendering", images):
             poses.write(json.dumps(pose) + "\n")
             cars += len(pose["cars"])
     return cars
 
 
-def _write_labelled(made: Path, seed: int, size: tuple[int, int], i: int) -> dict[str, Any]:
+def _write_labelled(made: Path, seed: int, size: tuple[int, int], views: str, i: int) -> dict[str, Any]:
     name = f"demo_{i:05d}"
-    scene = _write_picture(made, name, (seed, 0, i), size)
+    scene = _write_picture(made, name, (seed, 0, i), size, views)
     _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
     return ground_truth_dict(scene, f"{name}.jpg")
 
@@ -74,7 +76,7 @@ def _in_parallel(work: Callable[[int], Result], count: int) -> Iterator[Result]:
 
 
 def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
-                     overwrite: bool = False) -> None:
+                     overwrite: bool = False, views: str = "all") -> None:
     """Renders pictures without labels, none of which :func:`write_labelme` makes from the same seed.
 
     Args:
@@ -83,6 +85,7 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
         size: Width and height, px, at least :data:`MIN_SIZE`.
         seed: The same seed gives the same bytes.
         overwrite: Replace an earlier rendering.
+        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo_layout.VIEWS`.
 
     Raises:
         UserError: A number makes no sense, or the folder is not empty and may not be replaced.
@@ -91,7 +94,7 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made:
         for i in progress(range(images), "rendering unseen"):
-            _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size)
+            _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size, views)
 
 
 def labelme_dict(scene: Scene, image_name: str) -> dict[str, Any]:
@@ -181,12 +184,12 @@ def _shape(label: str, points: np.ndarray, group: int, kind: str,
             "shape_type": kind, "flags": flags or {}, "mask": None}
 
 
-def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int]) -> Scene:
+def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int], views: str) -> Scene:
     """Renders a picture and writes it as JPEG of random quality."""
     import cv2
 
     rng = np.random.default_rng(seeds)
-    scene = render_scene(rng, size)
+    scene = render_scene(rng, size, views)
     done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 96))])
     if not done:
         raise UserError(f"{folder / name}.jpg: OpenCV cannot write JPEG files")

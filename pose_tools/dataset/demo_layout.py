@@ -19,6 +19,9 @@ LEAST_SIZE = 0.085  # width of a car's outline as a share of the picture's
 NEAREST = 1.0  # metres; no part of anything is nearer to the camera along its axis
 COARSE = 4  # picture px to one px of the map on which outlines are compared
 
+# "street" has the cars pass by, seen from a pavement; "all" has them anywhere and from everywhere.
+VIEWS = ("all", "street")
+
 Pose = tuple[float, float, float]  # x, y in metres and yaw in radians, world
 
 
@@ -55,19 +58,20 @@ class _Plan:
     cars: list[int]
 
 
-def sample_layout(rng: np.random.Generator, size: tuple[int, int]) -> Layout:
+def sample_layout(rng: np.random.Generator, size: tuple[int, int], views: str = "all") -> Layout:
     """Draws a camera and places one to four cars and a few other things.
 
     Args:
         rng: Source of randomness.
         size: Width and height of the picture, px.
+        views: One of :data:`VIEWS`.
 
     Returns:
         Cars and things that do not touch each other; every car is at least partly visible.
     """
     while True:
         camera, distance = _sample_camera(rng, size)
-        style = _STYLES[rng.choice(3, p=(0.4, 0.3, 0.3))]
+        style = _street if views == "street" else _STYLES[rng.choice(3, p=(0.4, 0.3, 0.3))]
         ground, poses = style(rng, distance)
         plan = _Plan(camera, [], [], [], [])
         wanted = int(rng.choice((1, 2, 3, 4), p=(0.2, 0.3, 0.3, 0.2)))
@@ -132,8 +136,17 @@ def _car_park(rng: np.random.Generator, distance: float) -> tuple[Ground, list[P
 
 
 def _road(rng: np.random.Generator, distance: float) -> tuple[Ground, list[Pose]]:
-    """A road at any angle with kerbs; cars keep to the right or are parked along it."""
-    angle = rng.uniform(0, 2 * np.pi)
+    """A road at any angle."""
+    return _road_at(rng, distance, rng.uniform(0, 2 * np.pi))
+
+
+def _street(rng: np.random.Generator, distance: float) -> tuple[Ground, list[Pose]]:
+    """A road across the view, give or take 30 degrees: cars go to the left or to the right."""
+    return _road_at(rng, distance, rng.choice((-1, 1)) * np.pi / 2 + rng.uniform(-1, 1) * np.pi / 6)
+
+
+def _road_at(rng: np.random.Generator, distance: float, angle: float) -> tuple[Ground, list[Pose]]:
+    """A road with kerbs; cars keep to the right or are parked along it."""
     turn = yaw_matrix(angle)[:2, :2]
     origin = np.array([distance, 0]) + turn @ (0, rng.uniform(-3, 3))
     half = rng.uniform(5.2, 6)

@@ -68,18 +68,19 @@ class Scene:
     camera_matrix: np.ndarray
 
 
-def render_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 384)) -> Scene:
+def render_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 384), views: str = "all") -> Scene:
     """Renders one to four cars among other things.
 
     Args:
         rng: Source of all randomness; the same state gives the same picture.
         size: Width and height, px.
+        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo_layout.VIEWS`.
 
     Returns:
         The picture; at least :data:`LEAST_VISIBLE` of every car can be seen.
     """
     while True:
-        layout = sample_layout(rng, size)
+        layout = sample_layout(rng, size, views)
         meshes = [*(car.mesh for car in layout.cars), *layout.props]
         rendering = render_meshes(layout.camera, meshes, layout.light)
         shares = _visible_shares(layout, rendering.owner)

@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS, LOG_PROCESSORS
 from mmengine.runner import LogProcessor, Runner
 
 # What upstream prints before the first step. All of it is in the log file and in the dumped config.
-_LONG = ("Config:\n", "Hooks will be executed", "\n----", "paramwise_options", "image shape:")
+_LONG = ("Config:\n", "Hooks will be executed", "\n----", "paramwise_options", "image shape:", "Exp name:")
 # What upstream says about itself, which nobody who trains can act on.
 _IDLE = ("will be deprecated in future", "is the alias of", "Distributed training is not used", "TensorboardX")
 

@@ -65,19 +65,18 @@ def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, val_i
         epochs: Epochs of the run.
         base_lr: The config's learning rate; the greatest that is used.
         val_interval: Epochs between validations the config asks for; used unless the run is too short.
-        late_epochs: Epochs of milder augmentation the config asks for; likewise.
+        late_epochs: Epochs of milder augmentation the config asks for; a run no longer than that has no other.
     """
     per_epoch = max(1, math.ceil(samples / batch))
     steps = per_epoch * epochs
     warmup = max(1, min(WARMUP_STEPS, steps // 2))
-    late = min(late_epochs, max(1, epochs // 10)) if epochs > 1 else 0
     return Schedule(
         steps_per_epoch=per_epoch,
         epochs=epochs,
         peak_lr=base_lr * warmup / WARMUP_STEPS,
         warmup_steps=warmup,
         decay_epoch=epochs // 2,
-        switch_epoch=epochs - late,
+        switch_epoch=max(0, epochs - late_epochs),
         val_interval=max(1, min(val_interval, epochs // 10)),
         log_interval=max(1, min(50, per_epoch)),
         ema_momentum=EMA_MOMENTUM,
@@ -123,7 +122,7 @@ def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
     cfg.optim_wrapper.optimizer.lr = schedule.peak_lr
     cfg.train_cfg.val_interval = schedule.val_interval
     if cfg.train_cfg.get("dynamic_intervals"):
-        cfg.train_cfg.dynamic_intervals = [(schedule.switch_epoch, 1)]
+        cfg.train_cfg.dynamic_intervals = [(schedule.epochs - max(1, schedule.epochs // 10), 1)]
     cfg.default_hooks.logger.interval = schedule.log_interval
     cfg.default_hooks.checkpoint.interval = schedule.val_interval
     for scheduler in cfg.get("param_scheduler", []):
