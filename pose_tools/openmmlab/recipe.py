@@ -17,6 +17,8 @@ from pose_tools.console import UserError
 
 # Upstream's, and the most we use.
 WARMUP_STEPS = 1000
+# A small batch wants a small learning rate: between linear (1), upstream's --auto-scale-lr, and square root (0.5).
+LR_POWER = 0.6
 EMA_MOMENTUM = 0.0002
 EMA_GAMMA = 2000
 
@@ -55,7 +57,7 @@ class Schedule:
         return self.steps_per_epoch * self.epochs
 
 
-def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, val_interval: int,
+def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, base_batch: int, val_interval: int,
                     late_epochs: int) -> Schedule:
     """Derives a schedule.
 
@@ -64,17 +66,17 @@ def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, val_i
         batch: Samples a step, over all processes.
         epochs: Epochs of the run.
         base_lr: The config's learning rate; the greatest that is used.
+        base_batch: The batch that learning rate is for.
         val_interval: Epochs between validations the config asks for; used unless the run is too short.
         late_epochs: Epochs of milder augmentation the config asks for; a run no longer than that has no other.
     """
     per_epoch = max(1, math.ceil(samples / batch))
     steps = per_epoch * epochs
-    warmup = max(1, min(WARMUP_STEPS, steps // 2))
     return Schedule(
         steps_per_epoch=per_epoch,
         epochs=epochs,
-        peak_lr=base_lr * warmup / WARMUP_STEPS,
-        warmup_steps=warmup,
+        peak_lr=base_lr * min(1.0, batch / base_batch)**LR_POWER,
+        warmup_steps=max(1, min(WARMUP_STEPS, steps // 10)),
         decay_epoch=epochs // 2,
         switch_epoch=max(0, epochs - late_epochs),
         val_interval=max(1, min(val_interval, epochs // 10)),

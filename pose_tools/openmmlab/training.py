@@ -94,7 +94,11 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
     stage2 = cfg.get("stage2_num_epochs", 0)
     schedule = derive_schedule(
         samples, cfg.train_dataloader.batch_size * processes, cfg.train_cfg.max_epochs,
-        cfg.optim_wrapper.optimizer.lr, cfg.train_cfg.get("val_interval", 1), stage2)
+        cfg.optim_wrapper.optimizer.lr, (cfg.get("auto_scale_lr") or {}).get("base_batch_size", 256),
+        cfg.train_cfg.get("val_interval", 1), stage2)
+    if options.auto_scale_lr:
+        # mmengine scales it when the run starts; twice would be once too often.
+        schedule = changed_for_trial(schedule, {"peak": cfg.optim_wrapper.optimizer.lr})
     if "trial" in cfg:
         schedule = changed_for_trial(schedule, cfg.pop("trial"))
     return [f"{samples} {'images' if kind_of(cfg) == 'detector' else 'labelled instances'} to train on",

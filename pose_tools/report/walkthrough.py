@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 from pose_tools.console import UserError, table
 
-DET_BATCH, POSE_BATCH = 8, 32
+DET_BATCH, POSE_BATCH = 4, 16
 MARKER = "made_by_demo.txt"
 
 
@@ -28,11 +28,11 @@ class Plan:
 
     data: Optional[Path] = None
     name: Optional[str] = None
-    images: int = 240
-    det_size: tuple[int, int] = (320, 320)
-    pose_size: tuple[int, int] = (128, 128)
-    det_steps: int = 900
-    pose_steps: int = 600
+    images: int = 300
+    det_size: tuple[int, int] = (256, 192)
+    pose_size: tuple[int, int] = (96, 96)
+    det_steps: int = 700
+    pose_steps: int = 900
     device: str = "auto"
 
     @property

@@ -6,8 +6,14 @@ from pose_tools.openmmlab.config import load_config
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
 
 
-def derive(samples, batch, epochs, base_lr=0.004, val_interval=10, late_epochs=30):
-    return derive_schedule(samples, batch, epochs, base_lr, val_interval, late_epochs)
+def derive(samples, batch, epochs, base_lr=0.004, base_batch=256, val_interval=10, late_epochs=30):
+    return derive_schedule(samples, batch, epochs, base_lr, base_batch, val_interval, late_epochs)
+
+
+@pytest.mark.parametrize(("batch", "lr"), [(1024, 0.004), (4096, 0.004), (32, 0.0005), (1, 0.0000625)])
+def test_the_learning_rate_falls_with_the_batch(batch, lr):
+    # (32 / 1024) ** 0.6 = 2 ** -3 and (1 / 1024) ** 0.6 = 2 ** -6.
+    assert derive(1000, batch, 10, base_batch=1024).peak_lr == pytest.approx(lr)
 
 
 def test_steps_by_hand():
