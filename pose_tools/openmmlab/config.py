@@ -59,9 +59,10 @@ def embedded_config(path: Union[str, Path]) -> Optional[Config]:
     if not isinstance(text, str):
         return None
     values = parse_config_text(text, path)
-    for part in ("model", "test_dataloader"):
-        check_model_types(values.get(part), path)
-    return Config(values, filename=str(path))
+    dataset = (values.get("test_dataloader") or {}).get("dataset") or {}
+    for built in (values.get("model"), dataset.get("pipeline")):
+        check_model_types(built, path)
+    return Config(values, cfg_text=text, filename=str(path))
 
 
 def kind_of(cfg: Config) -> str:

@@ -100,10 +100,11 @@ def _read(path: Path) -> Any:
 
 
 def _newest(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise UserError(f"{folder}: the demo expected a file like {pattern} there")
-    return found[-1]
+    for wanted in pattern.split("|"):
+        found = sorted(folder.glob(wanted), key=lambda path: path.stat().st_mtime)
+        if found:
+            return found[-1]
+    raise UserError(f"{folder}: the demo expected a file like {pattern} there")
 
 
 def _epochs(steps: int, samples: int, batch: int) -> int:
@@ -117,7 +118,8 @@ def _train(shell: Shell, config: str, work_dir: Path, size: tuple[int, int], epo
     shutil.rmtree(work_dir, ignore_errors=True)
     shell("tools/train.py", config, "--work-dir", work_dir, "--no-pretrained", "--input-size", *size,
           "--epochs", epochs, "--batch-size", batch, "--device", device)
-    best = _newest(work_dir, "best_*.pth")
+    # There is no best one as long as a detector finds nothing at all.
+    best = _newest(work_dir, "best_*.pth|epoch_*.pth")
     shell("tools/test.py", work_dir / f"{stem}.py", best, "--work-dir", work_dir / "test", "--device", device)
     shell("tools/publish_model.py", best, f"checkpoint/{stem}", "--metrics", work_dir / "test" / "metrics.json")
     return _newest(shell.root / "checkpoint", f"{stem}-*.pth").relative_to(shell.root)
