@@ -29,9 +29,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--name", help="of your keypoint set (default: the folder's name)")
     add("--images", type=int, default=300, help="cars pictures to render (default: %(default)s)")
     add("--det-size", type=int, nargs=2, default=(256, 192), metavar=("W", "H"), help="detector input")
-    add("--pose-size", type=int, nargs=2, default=(96, 96), metavar=("W", "H"), help="crop (default: 96 96)")
-    add("--det-steps", type=int, default=700, help="training steps of the detector (default: %(default)s)")
-    add("--pose-steps", type=int, default=900, help="training steps of the keypoint model (default: %(default)s)")
+    add("--pose-size", type=int, nargs=2, default=(128, 64), metavar=("W", "H"), help="crop (default: 128 64)")
+    add("--det-steps", type=int, default=1000, help="training steps of the detector (default: %(default)s)")
+    add("--pose-steps", type=int, default=1100, help="training steps of the keypoint model (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N")
     return parser.parse_args(argv)
 

@@ -15,6 +15,7 @@ from pose_tools.dataset.demo_raster import Light
 
 LEAST_IN_PICTURE = 0.55  # share of a car's outline inside the picture
 LEAST_SEEN = 0.42  # share of a car's outline that other outlines leave free; convex, so a cautious guess
+LEAST_SEEN_IN_STREET = 0.75
 LEAST_SIZE = 0.085  # width of a car's outline as a share of the picture's
 NEAREST = 1.0  # metres; no part of anything is nearer to the camera along its axis
 COARSE = 4  # picture px to one px of the map on which outlines are compared
@@ -56,6 +57,7 @@ class _Plan:
     outlines: list[np.ndarray]
     distances: list[float]
     cars: list[int]
+    least_seen: float = LEAST_SEEN
 
 
 def sample_layout(rng: np.random.Generator, size: tuple[int, int], views: str = "all") -> Layout:
@@ -73,7 +75,7 @@ def sample_layout(rng: np.random.Generator, size: tuple[int, int], views: str = 
         camera, distance = _sample_camera(rng, size)
         style = _street if views == "street" else _STYLES[rng.choice(3, p=(0.4, 0.3, 0.3))]
         ground, poses = style(rng, distance)
-        plan = _Plan(camera, [], [], [], [])
+        plan = _Plan(camera, [], [], [], [], LEAST_SEEN_IN_STREET if views == "street" else LEAST_SEEN)
         wanted = int(rng.choice((1, 2, 3, 4), p=(0.2, 0.3, 0.3, 0.2)))
         cars: list[PlacedCar] = []
         for pose in _likely_first(rng, poses, distance):
@@ -247,7 +249,7 @@ def _add(plan: _Plan, points: np.ndarray, footprint: np.ndarray, is_car: bool) -
                   [*plan.distances, float(np.linalg.norm(footprint.mean(axis=0)))],
                   [*plan.cars, len(plan.outlines)] if is_car else plan.cars)
     shares = _free_shares(trial)
-    if any(shares[i] < LEAST_SEEN for i in trial.cars):
+    if any(shares[i] < plan.least_seen for i in trial.cars):
         return False
     plan.footprints, plan.outlines, plan.distances, plan.cars = (
         trial.footprints, trial.outlines, trial.distances, trial.cars)

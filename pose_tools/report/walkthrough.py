@@ -30,9 +30,9 @@ class Plan:
     name: Optional[str] = None
     images: int = 300
     det_size: tuple[int, int] = (256, 192)
-    pose_size: tuple[int, int] = (96, 96)
-    det_steps: int = 700
-    pose_steps: int = 900
+    pose_size: tuple[int, int] = (128, 64)
+    det_steps: int = 1000
+    pose_steps: int = 1100
     device: str = "auto"
 
     @property
