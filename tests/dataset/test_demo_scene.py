@@ -90,3 +90,12 @@ def test_every_thing_stands_on_the_ground_within_its_footprint(name):
     assert prop.mesh.points[:, 2].min() == pytest.approx(0, abs=0.15)
     low = prop.mesh.points[prop.mesh.points[:, 2] < 1.0]
     assert (np.abs(low[:, :2]).max(axis=0) <= np.array(prop.footprint) + 0.25).all()
+
+
+def test_in_a_street_the_cars_pass_by_in_both_directions():
+    """The camera looks along the world's x axis; a road crosses it at 60 degrees or more."""
+    ahead = [car.rotation[:, 0] for seed in range(25)
+             for car in sample_layout(np.random.default_rng([9, seed]), SIZE, 'street').cars]
+    # 30 degrees and three standard deviations of 0.05 rad: sin(0.674) = 0.62.
+    assert max(abs(x) for x, _, _ in ahead) < 0.63
+    assert {np.sign(y) for _, y, _ in ahead} == {-1, 1}
