@@ -9,13 +9,12 @@ is our own, ``sigmas`` (K numbers) and ``swap`` (pairs of keypoint names that tr
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
 from pose_tools.console import Fault, FaultsError, UserError
+from pose_tools.console.atomic import write_whole
 from pose_tools.formats.labelme import read_json
 from pose_tools.formats.schema import KeypointSet
 
@@ -72,20 +71,7 @@ def save_coco(path: Union[str, Path], data: Mapping[str, Any]) -> None:
 
 def write_text(path: Union[str, Path], text: str) -> None:
     """Writes a UTF-8 text file in one step, through a temporary file beside it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes a file for its owner alone; give it what the umask allows.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_whole(Path(path), text.encode("utf-8"))
 
 
 def coco_categories(names: KeypointSet) -> list[dict[str, Any]]:

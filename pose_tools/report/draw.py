@@ -5,8 +5,6 @@ Nothing is drawn in place: what is returned is new.
 """
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -14,6 +12,7 @@ from typing import Optional, Union
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.console.atomic import write_whole
 from pose_tools.formats.schema import KeypointSet
 
 LEFT, RIGHT, MIDDLE = (51, 153, 255), (255, 153, 51), (80, 220, 100)  # BGR: orange, blue, green
@@ -169,16 +168,7 @@ def imwrite(path: Union[str, Path], image: np.ndarray) -> None:
     if not done:
         raise UserError(f"{path}: cannot write pictures as {path.suffix or 'a file without suffix'!r}; "
                         "use .jpg or .png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.tobytes())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, data.tobytes())
 
 
 def _shown(keypoints: np.ndarray, scores: Optional[np.ndarray], visibility: Optional[np.ndarray],

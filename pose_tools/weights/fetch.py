@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pose_tools.console import UserError, progress
-from pose_tools.weights.atomic import temporary_beside, to_disk
+from pose_tools.console.atomic import temporary_beside, to_disk
 
 if TYPE_CHECKING:
     import requests

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from pose_tools.console import UserError
-from pose_tools.weights.atomic import temporary_beside, to_disk
+from pose_tools.console.atomic import temporary_beside, to_disk
 from pose_tools.weights.embedded import parse_config_text, replace_in_config_text
 from pose_tools.weights.metrics import metrics_in_checkpoint, metrics_in_file
 from pose_tools.weights.pretrained import state_dict_of

@@ -32,6 +32,19 @@ def temporary_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
             os.unlink(name)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file in one step: a reader sees the old one or the whole new one.
+
+    Args:
+        path: Where to write; its folder is made.
+        data: Its content.
+    """
+    with temporary_beside(path) as (temporary, file):
+        file.write(data)
+        file.close()  # before the rename, which Windows refuses for an open file
+        os.replace(temporary, path)
+
+
 def to_disk(file: BinaryIO) -> None:
     """Makes sure that what was written is on the disk, so that a rename cannot come before it."""
     file.flush()
