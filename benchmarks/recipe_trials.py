@@ -5,7 +5,8 @@
         --seeds 1 2 3 --epochs 100 --input-size 128 128 --jobs 2 --out work_dirs/recipe_trials
 
 A variant is `fixed` (upstream's numbers), `auto` (tools/train.py's rule), or any of these, joined by commas:
-peak=LR, warmup=SHARE_OF_STEPS, warmup_steps=N, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS; the rest is auto's.
+peak=LR, warmup=SHARE_OF_STEPS, warmup_steps=N, decay=SHARE_OF_EPOCHS, ema=MOMENTUM, gamma=STEPS, geometry=SHARE, or
+any dotted name of the config; the rest is auto's.
 The score is the mean of the last three validations, which one lucky epoch does not move, and the best one.
 """
 from __future__ import annotations
@@ -47,8 +48,8 @@ def _variant_options(variant: str) -> list[str]:
         return []
     if variant == "fixed":
         # What a user of upstream has who sets max_epochs in the file: cosine and late switch follow, the rest is fixed.
-        return ["trial.peak=0.004", "trial.warmup_steps=1000"]
-    return [f"trial.{part}" for part in variant.split(",")]
+        return ["trial.peak=0.004", "trial.warmup_steps=1000", "trial.geometry=1"]
+    return [part if "." in part.split("=")[0] else f"trial.{part}" for part in variant.split(",")]
 
 
 def _command(args: argparse.Namespace, variant: str, seed: int, work_dir: Path) -> list[str]:

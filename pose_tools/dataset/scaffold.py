@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pose_tools.console import Fault, FaultsError, UserError
+from pose_tools.dataset.mirroring import mirrored_poses_occur
 from pose_tools.formats.coco import is_link, keypoint_set_from_coco, load_coco, write_text
 from pose_tools.formats.labelme import read_folder
 from pose_tools.formats.labels import discover_names
@@ -97,7 +98,11 @@ def facts_from_coco(path: Path) -> Facts:
     if bad:
         notes.append(f"skeleton: links left out, which do not join two keypoints by index from 1: {bad}; "
                      "the others may be off by one, so compare them with a picture")
-    return _completed(names, notes)
+    facts = _completed(names, notes)
+    if facts.names.swaps or mirrored_poses_occur(data, facts.names):
+        return facts
+    told = "mirror: False, for no labelled object looks like a mirrored one and no keypoints change places"
+    return Facts(replace(facts.names, mirror=False), (*facts.notes, told))
 
 
 def facts_from_labelme(folder: Path) -> Facts:
@@ -160,6 +165,9 @@ def meta_text(name: str, names: KeypointSet, data_root: str, template: str) -> s
         _listing("keypoints", names.keypoints, 4),
         "# Pairs that change places when the picture is mirrored; () when the object has no left and right.",
         _listing("swaps", names.swaps),
+        "# Whether a mirrored picture could be a real one; False, for a clock face say, trains and tests without "
+        "mirroring.",
+        f"mirror = {names.mirror}",
         "# Lines to draw.",
         _listing("links", names.links),
         "# OKS sigma of each keypoint: how far annotators differ, as a share of the object's scale "

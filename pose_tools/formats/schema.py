@@ -24,6 +24,7 @@ class KeypointSet:
         swaps: Pairs of keypoint names that change places when the image is mirrored.
         links: Pairs of keypoint names to join by a line.
         sigmas: K OKS standard deviations as shares of the object scale, or empty when unknown.
+        mirror: Whether a mirrored picture of the object could be a real one; ``False`` for a clock face.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +32,7 @@ class KeypointSet:
     swaps: tuple[Pair, ...] = ()
     links: tuple[Pair, ...] = ()
     sigmas: tuple[float, ...] = ()
+    mirror: bool = True
 
     @property
     def flip_indices(self) -> tuple[int, ...]:
@@ -72,6 +74,8 @@ class KeypointSet:
             found.append(Fault(file, what, "sigmas"))
         found += [Fault(file, f"{s!r} is not a positive number", "sigmas") for s in self.sigmas
                   if not (isinstance(s, (int, float)) and s > 0)]
+        if not isinstance(self.mirror, bool):
+            found.append(Fault(file, f"{self.mirror!r} is neither True nor False", "mirror"))
         return found
 
 
@@ -83,7 +87,8 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
     """Builds a keypoint set from the names that ``meta.py`` defines, which are those a loaded config has.
 
     Args:
-        values: Holds ``classes`` and ``keypoints``, and perhaps ``swaps``, ``links`` and ``sigmas``.
+        values: Holds ``classes`` and ``keypoints``, and perhaps ``swaps``, ``links``, ``sigmas`` and
+            ``mirror``.
         file: Named in the errors.
 
     Returns:
@@ -106,7 +111,8 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
             keypoints=tuple(values["keypoints"]),
             swaps=_pairs(values.get("swaps", ())),
             links=_pairs(values.get("links", ())),
-            sigmas=tuple(values.get("sigmas", ())))
+            sigmas=tuple(values.get("sigmas", ())),
+            mirror=values.get("mirror", True))
     except TypeError as error:
         what = f"classes, keypoints, swaps, links and sigmas must be lists: {error}"
         raise UserError(f"{file}: {what}") from error

@@ -36,7 +36,19 @@ def load_config(path: Union[str, Path], options: Optional[dict[str, Any]] = None
         cfg.merge_from_dict(options or {})
     except Exception as error:  # a config is Python: it can fail in any way at all
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    if cfg.get("mirror") is False and cfg.get("default_scope") == "mmpose":
+        _without_mirroring(cfg)
     return cfg
+
+
+def _without_mirroring(cfg: Config) -> None:
+    """Takes ``mirror = False`` of a ``meta.py`` into pipelines and flip test; recipes do not see that file."""
+    places = [(cfg.get("train_dataloader") or {}).get("dataset") or {}, *cfg.get("custom_hooks", [])]
+    for place in places:
+        for name in ("pipeline", "switch_pipeline"):
+            if name in place:
+                place[name] = [step for step in place[name] if step["type"] != "RandomFlip"]
+    cfg.model.test_cfg = dict(cfg.model.get("test_cfg") or {}, flip_test=False)
 
 
 def embedded_config(path: Union[str, Path]) -> Optional[Config]:

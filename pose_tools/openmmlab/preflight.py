@@ -4,29 +4,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from mmengine import Config
 
 from pose_tools.console import Fault, FaultsError
 from pose_tools.dataset.checks import coco_faults
 from pose_tools.dataset.faults import fold_faults
+from pose_tools.dataset.mirroring import mirrored_poses_occur
 from pose_tools.formats.coco import load_coco
+from pose_tools.formats.schema import KeypointSet
 from pose_tools.openmmlab.config import annotation_file, image_folder, keypoint_set_of, kind_of
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a split holds: images, and instances with at least one labelled keypoint."""
+    """What a split holds.
+
+    Attributes:
+        images: All of them.
+        instances: Those with at least one labelled keypoint.
+        mirror_in_vain: No labelled object looks like a mirrored one, no keypoints change places, and yet the
+            config mirrors.
+    """
 
     images: int
     instances: int
+    mirror_in_vain: bool = False
 
 
-def _count(data: dict[str, Any]) -> Counts:
+def _count(data: dict[str, Any], names: Optional[KeypointSet]) -> Counts:
     labelled = sum(1 for ann in data["annotations"]
                    if not ann.get("iscrowd") and any(v > 0 for v in ann.get("keypoints", ())[2::3]))
-    return Counts(len(data["images"]), labelled)
+    asked = names is not None and names.mirror and not names.swaps
+    return Counts(len(data["images"]), labelled, asked and not mirrored_poses_occur(data, names))
 
 
 def _split_faults(cfg: Config, dataset: dict[str, Any], found: dict[Path, Counts]) -> list[Fault]:
@@ -43,7 +54,7 @@ def _split_faults(cfg: Config, dataset: dict[str, Any], found: dict[Path, Counts
     keypoint_set = keypoint_set_of(cfg)
     faults = coco_faults(data, path, keypoint_set=keypoint_set, image_dir=image_folder(dataset))
     if not faults:
-        found[path] = _count(data)
+        found[path] = _count(data, keypoint_set)
         if kind_of(cfg) == "pose" and not found[path].instances:
             faults.append(Fault(path, "no instance has a labelled keypoint, so there is nothing to learn from"))
     return faults

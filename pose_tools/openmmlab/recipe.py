@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Any, Callable
 
 from mmengine import Config
 
@@ -19,6 +19,9 @@ from pose_tools.console import UserError
 WARMUP_STEPS = 1000
 # A small batch wants a small learning rate: between linear (1), upstream's --auto-scale-lr, and square root (0.5).
 LR_POWER = 0.6
+# A run from scratch shorter than this gets this share of the random scale, shift and rotation; longer ones more.
+SCRATCH_STEPS = 2500
+SCRATCH_GEOMETRY = 0.4
 EMA_MOMENTUM = 0.0002
 EMA_GAMMA = 2000
 
@@ -38,6 +41,7 @@ class Schedule:
         log_interval: Steps between log lines.
         ema_momentum: Share of the newest weights in the weight average, once it has settled.
         ema_gamma: Steps in which that share settles (mmengine's ExpMomentumEMA).
+        geometry: Share of the config's random scale, shift and rotation of keypoint crops that is used.
     """
 
     steps_per_epoch: int
@@ -50,6 +54,7 @@ class Schedule:
     log_interval: int
     ema_momentum: float
     ema_gamma: int
+    geometry: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -58,7 +63,7 @@ class Schedule:
 
 
 def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, base_batch: int, val_interval: int,
-                    late_epochs: int) -> Schedule:
+                    late_epochs: int, from_scratch: bool = False) -> Schedule:
     """Derives a schedule.
 
     Args:
@@ -69,6 +74,7 @@ def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, base_
         base_batch: The batch that learning rate is for.
         val_interval: Epochs between validations the config asks for; used unless the run is too short.
         late_epochs: Epochs of milder augmentation the config asks for; a run no longer than that has no other.
+        from_scratch: Whether the model starts from random weights.
     """
     per_epoch = max(1, math.ceil(samples / batch))
     steps = per_epoch * epochs
@@ -82,7 +88,13 @@ def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, base_
         val_interval=max(1, min(val_interval, epochs // 10)),
         log_interval=max(1, min(50, per_epoch)),
         ema_momentum=EMA_MOMENTUM,
-        ema_gamma=EMA_GAMMA)
+        ema_gamma=EMA_GAMMA,
+        geometry=_geometry(steps) if from_scratch else 1.0)
+
+
+def _geometry(steps: int) -> float:
+    """Share of the random geometry for a run from scratch, where it delays the leaving of the mean pose."""
+    return min(1.0, SCRATCH_GEOMETRY * max(1.0, steps / SCRATCH_STEPS))
 
 
 def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
@@ -91,7 +103,7 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
     Args:
         schedule: The derived one.
         trial: Of ``peak`` (learning rate), ``warmup`` (share of the steps), ``warmup_steps``, ``decay`` (share
-            of the epochs), ``ema`` (momentum) and ``gamma`` (steps).
+            of the epochs), ``ema`` (momentum), ``gamma`` (steps) and ``geometry`` (share).
 
     Raises:
         UserError: It names something else.
@@ -103,12 +115,24 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
         "decay": lambda value: {"decay_epoch": round(value * schedule.epochs)},
         "ema": lambda value: {"ema_momentum": value},
         "gamma": lambda value: {"ema_gamma": round(value)},
+        "geometry": lambda value: {"geometry": value},
     }
     for name, value in trial.items():
         if name not in rules:
             raise UserError(f"trial.{name}: there are {', '.join(rules)}")
         schedule = replace(schedule, **rules[name](value))
     return schedule
+
+
+def _weaken_geometry(pipeline: list[Any], share: float) -> None:
+    """Draws the ranges of upstream's ``RandomBBoxTransform`` in towards no change, in place."""
+    for transform in pipeline:
+        if transform["type"] == "RandomBBoxTransform":
+            defaults = {"scale_factor": (0.5, 1.5), "shift_factor": 0.16, "rotate_factor": 80.0}
+            ranges = {name: transform.get(name, default) for name, default in defaults.items()}
+            transform.update(
+                scale_factor=[round(1 + share * (end - 1), 4) for end in ranges["scale_factor"]],
+                shift_factor=share * ranges["shift_factor"], rotate_factor=share * ranges["rotate_factor"])
 
 
 def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
@@ -139,10 +163,14 @@ def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
             hook.update(momentum=schedule.ema_momentum, gamma=schedule.ema_gamma)
         elif hook.type.endswith("PipelineSwitchHook"):
             hook.switch_epoch = schedule.switch_epoch
+            _weaken_geometry(hook.switch_pipeline, schedule.geometry)
+    _weaken_geometry(cfg.train_dataloader.dataset.get("pipeline", []), schedule.geometry)
+    weaker = [f"{schedule.geometry:.0%} of the config's random scale, shift and rotation: a short run from scratch"]
     return [
         f"{schedule.steps_per_epoch} steps an epoch, {schedule.epochs} epochs, {schedule.steps} steps",
         f"learning rate {schedule.peak_lr:.3g} after {schedule.warmup_steps} steps of warm-up, falling from epoch "
         f"{schedule.decay_epoch + 1}",
         f"milder augmentation from epoch {schedule.switch_epoch + 1}, validation every {schedule.val_interval}, "
         f"log line every {schedule.log_interval} steps",
+        *(weaker if schedule.geometry < 1 and cfg.default_scope == "mmpose" else []),
     ]

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from pose_tools.console import UserError
-from pose_tools.openmmlab.config import default_work_dir, kind_of, load_config
+from pose_tools.openmmlab.config import default_work_dir, embedded_config, kind_of, load_config
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
@@ -61,20 +61,25 @@ def _last_checkpoint(work_dir: Path, wanted: str) -> Optional[str]:
 
 
 def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]:
-    """Decides what the run starts from: a checkpoint of its own, trained weights, or nothing."""
+    """Decides what the run starts from: a checkpoint of its own, trained weights, or nothing.
+
+    Sets ``cfg.from_scratch``, which a resumed run takes over from the run it goes on with.
+    """
     init = cfg.model.pop("init_cfg", None)
-    cfg.resume = False
+    source = (cfg.get("load_from") or (init or {}).get("checkpoint")) if options.pretrained else None
+    cfg.resume, cfg.from_scratch = False, source is None and not cfg.model.get("backbone", {}).get("init_cfg")
     if options.resume:
         cfg.load_from = _last_checkpoint(work_dir, options.resume)
         cfg.resume = cfg.load_from is not None
         if cfg.resume:
+            before = embedded_config(cfg.load_from) or cfg
+            cfg.from_scratch = before.get("from_scratch", cfg.from_scratch)
             return [f"resuming {cfg.load_from}"]
     if not options.pretrained:
-        cfg.load_from = None
+        cfg.load_from, cfg.from_scratch = None, True
         if cfg.model.get("backbone", {}).get("init_cfg"):
             cfg.model.backbone.pop("init_cfg")
         return ["starting from scratch"]
-    source = cfg.get("load_from") or (init or {}).get("checkpoint")
     cfg.load_from = None
     if not source:
         return ["starting as the config initialises the model"]
@@ -88,6 +93,11 @@ def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]
 def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts], processes: int) -> list[str]:
     if options.recipe == "config":
         return ["schedule as the config has it"]
+    if cfg.get("schedule_derived"):
+        if options.epochs or options.batch_size:
+            raise UserError(f"{options.config}: is the config of a run, its schedule made for that run's epochs and "
+                            "batch; give the config in configs/ together with --epochs or --batch-size")
+        return ["schedule as the run that wrote this config derived it"]
     if "train" not in counts:
         return ["schedule as the config has it: the training set is not a plain COCO file"]
     samples = counts["train"].images if kind_of(cfg) == "detector" else counts["train"].instances
@@ -95,12 +105,13 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
     schedule = derive_schedule(
         samples, cfg.train_dataloader.batch_size * processes, cfg.train_cfg.max_epochs,
         cfg.optim_wrapper.optimizer.lr, (cfg.get("auto_scale_lr") or {}).get("base_batch_size", 256),
-        cfg.train_cfg.get("val_interval", 1), stage2)
+        cfg.train_cfg.get("val_interval", 1), stage2, cfg.from_scratch)
     if options.auto_scale_lr:
         # mmengine scales it when the run starts; twice would be once too often.
         schedule = changed_for_trial(schedule, {"peak": cfg.optim_wrapper.optimizer.lr})
     if "trial" in cfg:
         schedule = changed_for_trial(schedule, cfg.pop("trial"))
+    cfg.schedule_derived = True
     return [f"{samples} {'images' if kind_of(cfg) == 'detector' else 'labelled instances'} to train on",
             *apply_schedule(cfg, schedule)]
 
@@ -157,9 +168,12 @@ def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
     counts = check_before_run(cfg, ("train", "val") if options.validate else ("train", ))
     processes = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) \
         if options.launcher != "none" else 1
+    start = _start_from(cfg, options, work_dir)
     lines = _fit_schedule(cfg, options, counts, processes)
-    lines += _start_from(cfg, options, work_dir)
-    return cfg, lines
+    if counts.get("train") and counts["train"].mirror_in_vain:
+        lines.append("no labelled object looks like a mirrored one and meta.py has no swaps: if a mirrored picture "
+                     "can be no real one, write mirror = False there")
+    return cfg, [*lines, *start]
 
 
 def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner:

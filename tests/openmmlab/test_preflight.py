@@ -72,3 +72,22 @@ def test_nothing_labelled_is_found(root, data):
     with pytest.raises(FaultsError, match="nothing to learn from"):
         check_before_run(config(root, data, "rtmpose-s-carpose"))
     assert check_before_run(config(root, data, "rtmdet-tiny-carpose"))["train"].instances == 0
+
+
+def test_mirroring_in_vain_is_noticed(root, data):
+    def always_the_same_way_round(content):
+        for image in range(12):
+            content["annotations"].append(dict(
+                content["annotations"][0], id=9000 + image, bbox=[0, 0, 40, 20], area=800.,
+                keypoints=[v for k in range(8) for v in (5 * k, 2 * k, 2)], num_keypoints=8, segmentation=[]))
+        content["annotations"] = content["annotations"][-12:]
+
+    edit(data / "train_coco.json", always_the_same_way_round)
+    cfg = config(root, data, "rtmpose-s-carpose")
+    assert not check_before_run(cfg, ["train"])["train"].mirror_in_vain  # there are swap pairs
+    for file in (data / "train_coco.json", ):
+        edit(file, lambda content: content["categories"][0].pop("swap", None))
+    cfg.swaps = ()
+    assert check_before_run(cfg, ["train"])["train"].mirror_in_vain
+    cfg.mirror = False
+    assert not check_before_run(cfg, ["train"])["train"].mirror_in_vain

@@ -63,3 +63,29 @@ def test_a_trial_changes_what_it_names_and_refuses_the_rest():
     assert (schedule.peak_lr, schedule.warmup_steps, schedule.decay_epoch) == (0.002, 25, 8)
     with pytest.raises(UserError, match="trial.speed: there are peak"):
         changed_for_trial(schedule, {"speed": 1})
+
+
+@pytest.mark.parametrize(("steps", "share"), [(100, 0.4), (2500, 0.4), (5000, 0.8), (6250, 1.0), (90_000, 1.0)])
+def test_a_short_run_from_scratch_turns_and_scales_less(steps, share):
+    from_scratch = derive_schedule(steps, 1, 1, 0.004, 256, 10, 30, from_scratch=True)
+    assert from_scratch.geometry == pytest.approx(share)
+    assert derive(steps, 1, 1).geometry == 1.0  # trained weights need no help
+
+
+def test_geometry_is_drawn_in_in_both_phases(root):
+    cfg = load_config(root / "configs/rtmpose-s-carpose.py")
+    lines = apply_schedule(cfg, changed_for_trial(derive(60, 8, 40), {"geometry": 0.5}))
+    early = next(t for t in cfg.train_dataloader.dataset.pipeline if t.type == "RandomBBoxTransform")
+    late = next(t for t in cfg.custom_hooks[1].switch_pipeline if t.type == "RandomBBoxTransform")
+    # The recipe has scale 0.6 to 1.4 and 30 degrees, later 0.75 to 1.25 and 20; upstream's shift is 0.16.
+    assert (early.scale_factor, early.rotate_factor, early.shift_factor) == ([0.8, 1.2], 15, 0.08)
+    assert (late.scale_factor, late.rotate_factor, late.shift_factor) == ([0.875, 1.125], 10, 0)
+    assert "50% of the config's random scale" in lines[-1]
+
+
+def test_full_geometry_changes_nothing(root):
+    cfg, untouched = (load_config(root / "configs/rtmpose-s-carpose.py") for _ in range(2))
+    lines = apply_schedule(cfg, derive(60, 8, 40))
+    for name in ("scale_factor", "rotate_factor"):
+        assert cfg.train_dataloader.dataset.pipeline[4][name] == untouched.train_dataloader.dataset.pipeline[4][name]
+    assert not any("random scale" in line for line in lines)

@@ -14,6 +14,8 @@ swaps = (
     ('left-front-tire', 'right-front-tire'),
     ('left-rear-tire', 'right-rear-tire'),
 )
+# Whether a mirrored picture could be a real one; False, for a clock face say, trains and tests without mirroring.
+mirror = True
 # Lines to draw.
 links = (
     ('left-front-bumper', 'left-rear-bumper'),
