@@ -137,6 +137,40 @@ def test_detected_boxes_of_any_category_id_are_tested(trained, published, cars, 
     assert {result["category_id"] for result in results} == {7}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_show_dir_holds_a_drawn_picture_of_every_image(trained, published, cars, tmp_path, kind):
+    run("tools/test.py", trained[kind] / Path(KINDS[kind][0]).name, published[kind], "--work-dir", tmp_path / "test",
+        "--show-dir", tmp_path / "drawn")
+    images = json.loads((cars / "val_coco.json").read_text(encoding="utf-8"))["images"]
+    drawn = [path for path in tmp_path.rglob("*.jpg") if path.stat().st_size > 5000]
+    assert len(drawn) >= len(images)
+    assert all(any(Path(image["file_name"]).stem in path.name for path in drawn) for image in images)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_without_validation_needs_no_validation_set(cars, tmp_path, kind):
+    words = training(kind, cars, tmp_path / "run", 1, "--no-validate")
+    run(*words, f"val_dataloader.dataset.ann_file={tmp_path}/missing.json")
+    assert [path.name for path in (tmp_path / "run").glob("*.pth")] == ["epoch_1.pth"]
+
+
+@pytest.mark.parametrize(("kind", "base_batch"), [("detector", 256), ("pose", 1024)])
+def test_auto_scale_lr_is_linear_in_the_batch(cars, tmp_path, kind, base_batch):
+    run(*training(kind, cars, tmp_path, 2, "--no-validate", "--auto-scale-lr"))
+    # Reached at the end of warm-up; upstream's 0.004 is for the base batch.
+    assert max(lr for _, lr, _ in learning_rates(tmp_path)) == pytest.approx(0.004 * 4 / base_batch, rel=1e-3)
+
+
+def test_the_config_of_a_run_keeps_its_schedule(trained, cars, tmp_path):
+    work_dir = tmp_path / "again"
+    dumped = trained["pose"] / "rtmpose-s-carpose.py"
+    said = run("tools/train.py", dumped, "--no-pretrained", "--work-dir", work_dir)
+    assert "schedule as the run that wrote this config derived it" in said
+    assert [row[:2] for row in learning_rates(work_dir)] == [row[:2] for row in learning_rates(trained["pose"])]
+    said = run("tools/train.py", dumped, "--no-pretrained", "--work-dir", work_dir, "--epochs", 9, code=1)
+    assert "give the config in configs/" in said
+
+
 def test_prediction_draws_and_lists(published, cars, tmp_path):
     pictures = sorted((cars / "images").glob("*.jpg"))[:2]
     broken = tmp_path / "broken.jpg"

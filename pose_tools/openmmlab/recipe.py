@@ -82,7 +82,8 @@ def derive_schedule(samples: int, batch: int, epochs: int, base_lr: float, base_
         steps_per_epoch=per_epoch,
         epochs=epochs,
         peak_lr=base_lr * min(1.0, batch / base_batch)**LR_POWER,
-        warmup_steps=max(1, min(WARMUP_STEPS, steps // 10)),
+        # Below 2, mmengine's LinearLR never leaves its start factor.
+        warmup_steps=max(2, min(WARMUP_STEPS, steps // 10)),
         decay_epoch=epochs // 2,
         switch_epoch=max(0, epochs - late_epochs),
         val_interval=max(1, min(val_interval, epochs // 10)),
@@ -110,7 +111,7 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
     """
     rules: dict[str, Callable[[float], dict[str, float]]] = {
         "peak": lambda value: {"peak_lr": value},
-        "warmup": lambda value: {"warmup_steps": max(1, round(value * schedule.steps))},
+        "warmup": lambda value: {"warmup_steps": max(2, round(value * schedule.steps))},
         "warmup_steps": lambda value: {"warmup_steps": round(value)},
         "decay": lambda value: {"decay_epoch": round(value * schedule.epochs)},
         "ema": lambda value: {"ema_momentum": value},

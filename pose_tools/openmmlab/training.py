@@ -102,13 +102,14 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
         return ["schedule as the config has it: the training set is not a plain COCO file"]
     samples = counts["train"].images if kind_of(cfg) == "detector" else counts["train"].instances
     stage2 = cfg.get("stage2_num_epochs", 0)
-    schedule = derive_schedule(
-        samples, cfg.train_dataloader.batch_size * processes, cfg.train_cfg.max_epochs,
-        cfg.optim_wrapper.optimizer.lr, (cfg.get("auto_scale_lr") or {}).get("base_batch_size", 256),
-        cfg.train_cfg.get("val_interval", 1), stage2, cfg.from_scratch)
+    batch, base_lr = cfg.train_dataloader.batch_size * processes, cfg.optim_wrapper.optimizer.lr
+    base_batch = (cfg.get("auto_scale_lr") or {}).get("base_batch_size", 256)
+    schedule = derive_schedule(samples, batch, cfg.train_cfg.max_epochs, base_lr, base_batch,
+                               cfg.train_cfg.get("val_interval", 1), stage2, cfg.from_scratch)
     if options.auto_scale_lr:
-        # mmengine scales it when the run starts; twice would be once too often.
-        schedule = changed_for_trial(schedule, {"peak": cfg.optim_wrapper.optimizer.lr})
+        # mmengine would scale the learning rate when the run starts, but not the floor of the cosine decay.
+        schedule = changed_for_trial(schedule, {"peak": base_lr * batch / base_batch})
+        cfg.auto_scale_lr.enable = False
     if "trial" in cfg:
         schedule = changed_for_trial(schedule, cfg.pop("trial"))
     cfg.schedule_derived = True

@@ -33,7 +33,7 @@ def test_a_large_run_keeps_the_recipe():
 @pytest.mark.parametrize("samples", [1, 7, 33])
 def test_the_smallest_runs_are_sound(samples, epochs):
     schedule = derive(samples, 32, epochs)
-    assert 1 <= schedule.warmup_steps <= max(1, schedule.steps)
+    assert 2 <= schedule.warmup_steps <= max(2, schedule.steps)
     assert 0 <= schedule.decay_epoch < epochs
     assert 1 <= schedule.val_interval <= epochs
     assert schedule.switch_epoch == 0  # no run is shorter than the late phase of 30 epochs
