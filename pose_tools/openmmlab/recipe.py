@@ -41,7 +41,7 @@ class Schedule:
         log_interval: Steps between log lines.
         ema_momentum: Share of the newest weights in the weight average, once it has settled.
         ema_gamma: Steps in which that share settles (mmengine's ExpMomentumEMA).
-        geometry: Share of the config's random scale, shift and rotation of keypoint crops that is used.
+        geometry: Share of the config's random scale, shift and rotation that is used.
     """
 
     steps_per_epoch: int
@@ -125,15 +125,20 @@ def changed_for_trial(schedule: Schedule, trial: dict[str, float]) -> Schedule:
     return schedule
 
 
+# What upstream's transforms change at random, and by how much where a config does not say.
+_RANDOM_GEOMETRY = {
+    "RandomBBoxTransform": {"scale_factor": (0.5, 1.5), "shift_factor": 0.16, "rotate_factor": 80.0},
+    "RandomResize": {"ratio_range": (1.0, 1.0)},
+}
+
+
 def _weaken_geometry(pipeline: list[Any], share: float) -> None:
-    """Draws the ranges of upstream's ``RandomBBoxTransform`` in towards no change, in place."""
-    for transform in pipeline:
-        if transform["type"] == "RandomBBoxTransform":
-            defaults = {"scale_factor": (0.5, 1.5), "shift_factor": 0.16, "rotate_factor": 80.0}
-            ranges = {name: transform.get(name, default) for name, default in defaults.items()}
-            transform.update(
-                scale_factor=[round(1 + share * (end - 1), 4) for end in ranges["scale_factor"]],
-                shift_factor=share * ranges["shift_factor"], rotate_factor=share * ranges["rotate_factor"])
+    """Draws the ranges of random scale, shift and rotation in towards no change, in place."""
+    for transform in pipeline if share < 1 else ():
+        for name, default in _RANDOM_GEOMETRY.get(transform["type"], {}).items():
+            value = transform.get(name, default)
+            factor = isinstance(value, (list, tuple))  # a range around 1; the others are widths of one around 0
+            transform[name] = tuple(round(1 + share * (end - 1), 4) for end in value) if factor else share * value
 
 
 def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
@@ -173,5 +178,5 @@ def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
         f"{schedule.decay_epoch + 1}",
         f"milder augmentation from epoch {schedule.switch_epoch + 1}, validation every {schedule.val_interval}, "
         f"log line every {schedule.log_interval} steps",
-        *(weaker if schedule.geometry < 1 and cfg.default_scope == "mmpose" else []),
+        *(weaker if schedule.geometry < 1 else []),
     ]

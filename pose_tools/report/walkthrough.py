@@ -28,11 +28,11 @@ class Plan:
 
     data: Optional[Path] = None
     name: Optional[str] = None
-    images: int = 300
+    images: int = 1000
     det_size: tuple[int, int] = (256, 192)
-    pose_size: tuple[int, int] = (128, 64)
-    det_steps: int = 1000
-    pose_steps: int = 1100
+    pose_size: tuple[int, int] = (192, 96)
+    det_steps: int = 1100
+    pose_steps: int = 950
     device: str = "auto"
 
     @property
@@ -77,7 +77,7 @@ def _convert(shell: Shell, plan: Plan, data: Path, unseen: Path) -> Path:
     name, source = plan.set_name, plan.data
     if data.exists() and not (data / MARKER).exists():
         raise UserError(f"{data} is there and was not made by the demo; move it away, or give another --name")
-    common = ["--split", "0.8", "--overwrite"]
+    common = ["--split", "0.8" if plan.data else "0.9", "--overwrite"]
     if source is None:
         source = data.parent / "carpose_labelme"
         shell("pose_tools/make_demo.py", source, "--images", plan.images, "--unseen", unseen, "--unlabelled", 12,
@@ -108,7 +108,7 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 
 def _epochs(steps: int, samples: int, batch: int) -> int:
-    return max(10, round(steps / max(1, math.ceil(samples / batch))))
+    return max(1, round(steps / max(1, math.ceil(samples / batch))))
 
 
 def _train(shell: Shell, config: str, work_dir: Path, size: tuple[int, int], epochs: int, batch: int,

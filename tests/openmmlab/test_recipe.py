@@ -78,9 +78,17 @@ def test_geometry_is_drawn_in_in_both_phases(root):
     early = next(t for t in cfg.train_dataloader.dataset.pipeline if t.type == "RandomBBoxTransform")
     late = next(t for t in cfg.custom_hooks[1].switch_pipeline if t.type == "RandomBBoxTransform")
     # The recipe has scale 0.6 to 1.4 and 30 degrees, later 0.75 to 1.25 and 20; upstream's shift is 0.16.
-    assert (early.scale_factor, early.rotate_factor, early.shift_factor) == ([0.8, 1.2], 15, 0.08)
-    assert (late.scale_factor, late.rotate_factor, late.shift_factor) == ([0.875, 1.125], 10, 0)
+    assert (early.scale_factor, early.rotate_factor, early.shift_factor) == ((0.8, 1.2), 15, 0.08)
+    assert (late.scale_factor, late.rotate_factor, late.shift_factor) == ((0.875, 1.125), 10, 0)
     assert "50% of the config's random scale" in lines[-1]
+
+
+def test_the_detector_scales_less_too(root):
+    cfg = load_config(root / "configs/rtmdet-tiny-carpose.py")
+    apply_schedule(cfg, changed_for_trial(derive(60, 8, 40), {"geometry": 0.4}))
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.custom_hooks[1].switch_pipeline):
+        # The recipe has 0.5 to 2.
+        assert next(t for t in pipeline if t.type == "RandomResize").ratio_range == (0.8, 1.4)
 
 
 def test_full_geometry_changes_nothing(root):
