@@ -9,6 +9,7 @@ from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
 from pose_tools.dataset.convert import ConvertOptions, convert
 from pose_tools.dataset.convert_report import describe
+from pose_tools.dataset.mirroring import mirrored_poses_occur
 from pose_tools.formats.coco import load_coco
 from pose_tools.formats.labelme import natural_key
 from pose_tools.formats.ownership import Pad
@@ -283,6 +284,7 @@ def test_real_wheels(tmp_path):
         assert sum(ann["keypoints"][3 * k + 2] == 2 for ann in annotations) == 79
     assert result.names.keypoints == ("tire-inner", "tire-top", "wheel-bottom", "wheel-right", "wheel-top")
     assert all(coco_faults(side, "f", result.names, tmp_path / "out/images") == [] for side in sides)
+    assert not mirrored_poses_occur(sides[0], result.names), "every wheel shows the same side"
 
 
 @shared

@@ -114,6 +114,19 @@ def test_facts_that_coco_gives_are_not_guessed(tmp_path):
     assert facts.names.swaps == (("left-ear", "x"), ) and facts.names.sigmas == (.1, .2, .3) and not facts.notes
 
 
+@pytest.mark.parametrize(("side", "mirror"), [(1.0, False), (0.5, True)])
+def test_objects_that_never_occur_mirrored_are_not_mirrored(tmp_path, side, mirror):
+    category = {"id": 1, "name": "clock", "keypoints": ["twelve", "three"]}
+    pose = [20, 0, 2, 40 * side, 20, 2]
+    annotations = [{"id": n + 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 40], "area": 1600, "iscrowd": 0,
+                    "keypoints": pose, "num_keypoints": 2, "segmentation": []} for n in range(12)]
+    images = [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 40}]
+    save_coco(tmp_path / "c.json", {"images": images, "annotations": annotations, "categories": [category]})
+    facts = facts_from_coco(tmp_path / "c.json")
+    assert facts.names.mirror is mirror
+    assert any(note.startswith("mirror: False") for note in facts.notes) is not mirror
+
+
 def test_a_coco_file_without_keypoints(tmp_path):
     save_coco(tmp_path / "c.json", {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]})
     with pytest.raises(UserError, match="names no keypoints"):
