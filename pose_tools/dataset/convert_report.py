@@ -1,38 +1,16 @@
 """What a conversion tells the user at its end."""
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pose_tools.console import table
-from pose_tools.dataset.convert import Conversion, Picture
+from pose_tools.dataset.convert import Conversion, to_coco
+from pose_tools.dataset.counts import Counts, count, count_table
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.formats.labels import NOT_LABELLED, OCCLUDED
 
 
-def _counted(pictures: Sequence[Picture]) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Counts instances a class, labelled points a keypoint, and the occluded ones among them."""
-    instances = [instance for picture in pictures for instance in picture.instances]
-    points = [p for instance in instances for p in instance.points if p.visibility != NOT_LABELLED]
-    return (Counter(instance.label for instance in instances), Counter(p.name for p in points),
-            Counter(p.name for p in points if p.visibility == OCCLUDED))
-
-
-def _count_table(result: Conversion) -> str:
-    sides = (result.train, result.val, [*result.train, *result.val])
-    counts = [_counted(side) for side in sides]
-    rows: list[list[object]] = [["images", *map(len, sides), ""]]
-    empty = [sum(not picture.instances for picture in side) for side in sides]
-    if empty[2]:
-        rows.append(["  without objects", *empty, ""])
-    rows += [[f"class {name}", *(c[0][name] for c in counts), ""] for name in result.names.classes]
-    bare = [sum(not i.points for p in side for i in p.instances) for side in sides]
-    if bare[2] and result.names.keypoints:
-        rows.append(["  without keypoints", *bare, ""])
-    for name in result.names.keypoints:
-        rows.append([f"keypoint {name}", *(c[1][name] for c in counts), counts[2][2][name]])
-    return table(rows, ["", "train", "val", "both", "occluded"])
+def _counts(result: Conversion) -> dict[str, Counts]:
+    return {side: count(to_coco(getattr(result, side), result.names), result.names) for side in ("train", "val")}
 
 
 def _listed(what: str, names: Sequence[object], limit: int = 5) -> str:
@@ -83,9 +61,9 @@ def _warnings(result: Conversion, share: float) -> list[str]:
         lines.append(f"no val_coco.json was written: all images are for training ({why})")
     elif not any(picture.instances for picture in result.val):
         lines.append("warning: no image for validation has an object; try another --seed")
-    labelled = _counted([*result.train, *result.val])
-    for what, names, counts in (("class", result.names.classes, labelled[0]),
-                                ("keypoint", result.names.keypoints, labelled[1])):
+    found = sum(_counts(result).values(), Counts())
+    for what, names, counts in (("class", result.names.classes, found.classes),
+                                ("keypoint", result.names.keypoints, found.labelled)):
         for name in names:
             if not counts[name]:
                 lines.append(f"warning: {what} {name!r} is nowhere in the data")
@@ -107,5 +85,5 @@ def describe(result: Conversion, destination: Path, kept_empty: bool, share: flo
     groups = [f"{result.groups} groups were kept on one side each"] if result.groups else []
     files = ", ".join(["images/", "train_coco.json", *(["val_coco.json"] if result.val else [])])
     parts = [*_notes(result), *groups, *_left_out(result, kept_empty), *_warnings(result, share), "",
-             _count_table(result), "", f"wrote {destination}: {files}"]
+             count_table(_counts(result), result.names), "", f"wrote {destination}: {files}"]
     return "\n".join(parts)

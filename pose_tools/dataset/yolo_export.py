@@ -1,0 +1,139 @@
+"""Turning a COCO keypoint data set into a YOLO pose one, all or nothing."""
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.faults import fold_faults
+from pose_tools.dataset.folder import check_destination, new_folder
+from pose_tools.formats.coco import keypoint_set_from_coco, load_coco, write_text
+from pose_tools.formats.images import read_header, source_of, write_image
+from pose_tools.formats.schema import KeypointSet
+from pose_tools.formats.yolo import YoloObject, data_yaml, format_object
+
+
+@dataclass
+class YoloExport:
+    """What was written.
+
+    Attributes:
+        names: Classes and keypoints.
+        sides: The COCO data by split.
+        notes: What YOLO files cannot say and so was left out.
+    """
+
+    names: KeypointSet
+    sides: dict[str, dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def find_coco_files(source: Path) -> dict[str, Path]:
+    """The COCO files of a data set's folder, by split.
+
+    Args:
+        source: A folder with ``train_coco.json`` and perhaps ``val_coco.json`` and ``test_coco.json``, or one file.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if source.is_file():
+        split = source.name.split("_coco")[0]
+        return {split if split in ("train", "val", "test") else "train": source}
+    found = {split: source / f"{split}_coco.json" for split in ("train", "val", "test")}
+    found = {split: path for split, path in found.items() if path.is_file()}
+    if not found:
+        raise UserError(f"{source}: no such file, or a folder without train_coco.json, val_coco.json or test_coco.json")
+    return found
+
+
+def _read(files: dict[str, Path], images: Path) -> tuple[KeypointSet, dict[str, dict[str, Any]]]:
+    sides = {split: load_coco(path) for split, path in files.items()}
+    faults = [fault for split, path in files.items() for fault in coco_faults(sides[split], path, image_dir=images)]
+    if faults:
+        raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
+    sets = {split: keypoint_set_from_coco(sides[split], files[split]) for split in files}
+    first = next(iter(sets.values()))
+    odd = [Fault(files[split], f"names other classes or keypoints than {next(iter(files.values()))}")
+           for split, names in sets.items() if (names.classes, names.keypoints) != (first.classes, first.keypoints)]
+    odd += [Fault(files[split], f"swaps other keypoints than {next(iter(files.values()))}")
+            for split, names in sets.items() if names.flip_indices != first.flip_indices]
+    if odd:
+        raise FaultsError(odd, "nothing was written")
+    if not first.keypoints:
+        raise UserError(f"{next(iter(files.values()))}: its categories name no keypoints")
+    return first, sides
+
+
+def _label_text(annotations: Sequence[dict[str, Any]], category_index: dict[Any, int], count: int,
+                size: tuple[int, int]) -> str:
+    lines = []
+    for annotation in annotations:
+        x, y, w, h = annotation["bbox"]
+        values = annotation.get("keypoints") or [0] * 3 * count
+        points = tuple((values[i], values[i + 1], int(values[i + 2])) for i in range(0, 3 * count, 3))
+        found = YoloObject(category_index[annotation["category_id"]], (x, y, x + w, y + h), points)
+        lines.append(format_object(found, size) + "\n")
+    return "".join(lines)
+
+
+def _left_out(sides: dict[str, dict[str, Any]]) -> list[str]:
+    lost: Counter[str] = Counter()
+    for data in sides.values():
+        for annotation in data["annotations"]:
+            lost["crowd regions, which YOLO has no word for"] += bool(annotation.get("iscrowd"))
+            lost["segmentations, of which only the boxes stay"] += bool(annotation.get("segmentation"))
+    return [f"left out: {count} {what}" for what, count in lost.items() if count]
+
+
+def coco_to_yolo(source: Path, destination: Path, images: Path | None = None, overwrite: bool = False) -> YoloExport:
+    """Writes ``images/SPLIT``, ``labels/SPLIT`` and ``data.yaml``.
+
+    Args:
+        source: A folder with ``train_coco.json`` and so on and ``images/``, or one COCO file.
+        destination: The folder to make; it appears whole or stays as it was.
+        images: Where the images are, when not in ``images/`` beside the COCO files.
+        overwrite: Replace a destination that has contents.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: Something is missing, or the destination has contents.
+        FaultsError: All faults of all COCO files.
+    """
+    files = find_coco_files(source)
+    home = source if source.is_dir() else source.parent
+    images = images or home / "images"
+    if destination.resolve() in (home.resolve(), *home.resolve().parents):
+        raise UserError(f"{destination}: holds {source}, which would be lost; choose another folder")
+    check_destination(destination, overwrite)
+    names, sides = _read(files, images)
+    with new_folder(destination, overwrite) as folder:
+        for split, data in sides.items():
+            _write_split(data, names, images, folder, split)
+        write_text(folder / "data.yaml", data_yaml(names, {split: f"images/{split}" for split in sides}))
+    return YoloExport(names, sides, _left_out(sides))
+
+
+def _write_split(data: dict[str, Any], names: KeypointSet, images: Path, folder: Path, split: str) -> None:
+    index = {category["id"]: names.classes.index(category["name"]) for category in data["categories"]}
+    by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for annotation in data["annotations"]:
+        if not annotation.get("iscrowd"):
+            by_image[annotation["image_id"]].append(annotation)
+    stems: Counter[str] = Counter()
+    for image in progress(data["images"], f"writing {split}"):
+        path = images / image["file_name"]
+        # Label files are looked for by the last "images" in the path.
+        name = PurePosixPath(*(part for part in PurePosixPath(image["file_name"]).parts if part != "images"))
+        stems[str(name.with_suffix(""))] += 1
+        if (number := stems[str(name.with_suffix(""))]) > 1:  # a.jpg and a.png would share a.txt
+            name = name.with_name(f"{name.stem}_{number}{name.suffix}")
+        write_image(source_of(path, read_header(path)), folder / "images" / split / name)
+        text = _label_text(by_image[image["id"]], index, len(names.keypoints), (image["width"], image["height"]))
+        write_text(folder / "labels" / split / name.with_suffix(".txt"), text)
