@@ -29,6 +29,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("checkpoint", type=Path, help="a trained or published checkpoint")
     add("--work-dir", type=Path, help="where to write (default: work_dirs/NAME_OF_CONFIG/test)")
     add("--boxes", type=Path, help="a detector's results.json, for a keypoint model; default: ground-truth boxes")
+    add("--bbox-thr", type=float, default=0.05, help="least score of those boxes; at most 20 an image count (0.05)")
     add("--input-size", type=int, nargs=2, metavar=("W", "H"), help="as in training, where it was changed there")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps")
     add("--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="for several processes")

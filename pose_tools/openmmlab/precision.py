@@ -125,6 +125,19 @@ def _autocast_in_training(module: nn.Module, dtype: torch.dtype, device_type: st
     return wrapped
 
 
+def use_fused_optimizer(optim_wrapper: dict[str, Any], device: str) -> None:
+    """Lets Adam and AdamW update all weights in one kernel, where torch has one; the same numbers, faster.
+
+    Args:
+        optim_wrapper: A config's, changed in place; a ``fused`` of the user's own stays.
+        device: The device to train on; torch has the kernel for CPUs from 2.4 on.
+    """
+    optimizer = optim_wrapper.get("optimizer", {})
+    kind, version = device.split(":")[0], tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if optimizer.get("type") in ("Adam", "AdamW") and (kind == "cuda" or (kind == "cpu" and version >= (2, 4))):
+        optimizer.setdefault("fused", True)
+
+
 def amp_precision(device: str) -> str:
     """What upstream's ``--amp`` means: fp16 on a GPU, bf16 on a CPU."""
     return "bf16" if device.startswith("cpu") or not torch.cuda.is_available() else "fp16"

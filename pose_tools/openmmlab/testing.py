@@ -39,6 +39,7 @@ class TestOptions:
     checkpoint: Path
     work_dir: Optional[Path] = None
     boxes: Optional[Path] = None
+    bbox_thr: float = 0.05
     input_size: Optional[tuple[int, int]] = None
     device: str = "auto"
     launcher: str = "none"
@@ -72,13 +73,15 @@ def _read_boxes(path: Path, image_ids: set[int]) -> list[dict[str, Any]]:
     return boxes
 
 
-def _use_boxes(cfg: Config, path: Path) -> None:
+def _use_boxes(cfg: Config, path: Path, bbox_thr: float) -> None:
     dataset = cfg.test_dataloader.dataset
     image_ids = {image["id"] for image in load_coco(annotation_file(dataset))["images"]}
-    if not _read_boxes(path, image_ids):
-        raise UserError(f"{path}: holds no detection, so there is nothing to test")
+    boxes = _read_boxes(path, image_ids)
+    if not any(box["score"] >= bbox_thr for box in boxes):
+        what = f"of its {len(boxes)} detections none has a score of {bbox_thr:g}" if boxes else "holds no detection"
+        raise UserError(f"{path}: {what}, so there is nothing to test")
     dataset.type = "DetectedBoxesDataset"
-    dataset.bbox_file = str(path)
+    dataset.bbox_file, dataset.bbox_thr = str(path), bbox_thr
 
 
 def _trained_size(checkpoint: Path) -> Optional[tuple[int, int]]:
@@ -102,7 +105,7 @@ def _prepare(options: TestOptions) -> Config:
     if options.boxes:
         if kind != "pose":
             raise UserError("--boxes is for a keypoint model; a detector makes its own boxes")
-        _use_boxes(cfg, options.boxes)
+        _use_boxes(cfg, options.boxes, options.bbox_thr)
     loader = cfg.test_dataloader
     loader.num_workers = min(loader.num_workers, os.cpu_count() or 1)
     loader.persistent_workers = loader.num_workers > 0

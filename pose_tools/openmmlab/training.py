@@ -19,7 +19,7 @@ from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
 from pose_tools.openmmlab.log_lines import ReadableRunner
-from pose_tools.openmmlab.precision import apply_precision, choose_precision
+from pose_tools.openmmlab.precision import apply_precision, choose_precision, use_fused_optimizer
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
 from pose_tools.weights.fetch import resolve_weights
@@ -190,6 +190,7 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     _fit_machine(cfg, device, options.launcher)
     if precision.name == "fp16":
         cfg.optim_wrapper.update(type="ScaledOptimWrapper", loss_scale="dynamic")
+    use_fused_optimizer(cfg.optim_wrapper, device)
     torch.backends.cudnn.benchmark = True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -6,7 +6,7 @@ import pose_tools.openmmlab  # noqa: F401
 from pose_tools.console import UserError
 from pose_tools.openmmlab import precision
 from pose_tools.openmmlab.device import use_device
-from pose_tools.openmmlab.precision import Precision, apply_precision, choose_precision
+from pose_tools.openmmlab.precision import Precision, apply_precision, choose_precision, use_fused_optimizer
 
 
 class Model(nn.Module):
@@ -72,3 +72,16 @@ def test_the_device_chosen_is_the_one_mmengine_uses():
     from mmengine.device import get_device
 
     assert use_device("cpu") == get_device() == "cpu"
+
+
+@pytest.mark.parametrize(("optimizer", "device", "fused"), [
+    ({"type": "AdamW"}, "cpu", tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)),
+    ({"type": "AdamW"}, "cuda:0", True),
+    ({"type": "AdamW"}, "mps", None),
+    ({"type": "LBFGS"}, "cpu", None),
+    ({"type": "AdamW", "fused": False}, "cuda", False),
+])
+def test_the_fused_optimizer_is_used_where_torch_has_it(optimizer, device, fused):
+    wrapper = {"optimizer": dict(optimizer)}
+    use_fused_optimizer(wrapper, device)
+    assert (wrapper["optimizer"].get("fused") or None) == (fused or None)
