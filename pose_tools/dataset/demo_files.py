@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar, Union
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from pose_tools.console import UserError, progress
 from pose_tools.dataset.demo_cars import KEYPOINTS
 from pose_tools.dataset.demo_scene import NOT_IN_PICTURE, OCCLUDED, Scene, render_scene
 from pose_tools.dataset.folder import check_destination, new_folder
+from pose_tools.formats.labelme_write import labelme_content, labelme_shape, labelme_text
 
-LABELME_VERSION = "5.5.0"
 GROUND_TRUTH = "ground_truth.jsonl"
 MIN_SIZE = (128, 96)
 PARALLEL_FROM = 16
@@ -61,7 +61,8 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
 def _write_labelled(made: Path, seed: int, size: tuple[int, int], views: str, i: int) -> dict[str, Any]:
     name = f"demo_{i:05d}"
     scene = _write_picture(made, name, (seed, 0, i), size, views)
-    _write_json(made / f"{name}.json", labelme_dict(scene, f"{name}.jpg"))
+    text = labelme_text(labelme_dict(scene, f"{name}.jpg"))
+    (made / f"{name}.json").write_text(text, encoding="utf-8")
     return ground_truth_dict(scene, f"{name}.jpg")
 
 
@@ -109,14 +110,12 @@ def labelme_dict(scene: Scene, image_name: str) -> dict[str, Any]:
     """
     shapes = []
     for group, car in enumerate(scene.cars, start=1):
-        shapes.append(_shape("car", car.box.reshape(2, 2), group, "rectangle"))
+        shapes.append(labelme_shape("car", np.round(car.box.reshape(2, 2), 4), group, "rectangle"))
         for name, point, visibility in zip(KEYPOINTS, car.keypoints, car.visibility):
             if visibility != NOT_IN_PICTURE:
                 flags = {"occluded": True} if visibility == OCCLUDED else {}
-                shapes.append(_shape(name, point[None], group, "point", flags))
-    height, width = scene.image.shape[:2]
-    return {"version": LABELME_VERSION, "flags": {}, "shapes": shapes, "imagePath": image_name,
-            "imageData": None, "imageHeight": height, "imageWidth": width}
+                shapes.append(labelme_shape(name, np.round(point[None], 4), group, "point", flags))
+    return labelme_content(shapes, image_name, scene.image.shape[1::-1])
 
 
 def ground_truth_dict(scene: Scene, image_name: str) -> dict[str, Any]:
@@ -177,13 +176,6 @@ def _check(images: int, size: tuple[int, int], seed: int) -> None:
         raise UserError("; ".join(wrong))
 
 
-def _shape(label: str, points: np.ndarray, group: int, kind: str,
-           flags: Optional[dict[str, bool]] = None) -> dict[str, Any]:
-    """One labelme shape; ``points`` (N, 2), image px."""
-    return {"label": label, "points": np.round(points, 4).tolist(), "group_id": group, "description": "",
-            "shape_type": kind, "flags": flags or {}, "mask": None}
-
-
 def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int], views: str) -> Scene:
     """Renders a picture and writes it as JPEG of random quality."""
     import cv2
@@ -195,8 +187,3 @@ def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[
         raise UserError(f"{folder / name}.jpg: OpenCV cannot write JPEG files")
     (folder / f"{name}.jpg").write_bytes(data.tobytes())
     return scene
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON as labelme does."""
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
 from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.coco_folder import find_coco_files
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import keypoint_set_from_coco, load_coco, write_text
@@ -30,25 +31,6 @@ class YoloExport:
     names: KeypointSet
     sides: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
-
-
-def find_coco_files(source: Path) -> dict[str, Path]:
-    """The COCO files of a data set's folder, by split.
-
-    Args:
-        source: A folder with ``train_coco.json`` and perhaps ``val_coco.json`` and ``test_coco.json``, or one file.
-
-    Raises:
-        UserError: There is no such file.
-    """
-    if source.is_file():
-        split = source.name.split("_coco")[0]
-        return {split if split in ("train", "val", "test") else "train": source}
-    found = {split: source / f"{split}_coco.json" for split in ("train", "val", "test")}
-    found = {split: path for split, path in found.items() if path.is_file()}
-    if not found:
-        raise UserError(f"{source}: no such file, or a folder without train_coco.json, val_coco.json or test_coco.json")
-    return found
 
 
 def _read(files: dict[str, Path], images: Path) -> tuple[KeypointSet, dict[str, dict[str, Any]]]:

@@ -19,6 +19,7 @@ from typing import Any, Optional
 from pose_tools.console import UserError, table
 
 DET_BATCH, POSE_BATCH = 4, 16
+BOX_THRESHOLD = 0.4  # for the pictures; a detector of a few minutes draws many boxes below it
 MARKER = "made_by_demo.txt"
 
 
@@ -163,6 +164,6 @@ def walk(root: Path, plan: Plan) -> None:
     shell("tools/test.py", pose_work / f"rtmpose-s-{name}.py", pose, "--boxes", det_work / "test" / "results.json",
           "--work-dir", pose_work / "test_detected", "--device", plan.device)
     shell("pose_tools/predict.py", unseen, "--det", det, "--pose", pose, "--out", out / "predictions", "--sheet",
-          "--device", plan.device)
+          "--bbox-thr", BOX_THRESHOLD, "--device", plan.device)
     shutil.copyfile(root / out / "predictions" / "contact_sheet.jpg", root / out / "predictions.jpg")
     print(_summary(shell, out, det, pose, (det_work, pose_work), time.monotonic() - start))

@@ -1,0 +1,232 @@
+"""Joining several COCO data sets into one: ids anew, keypoints by name."""
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.coco_folder import SPLITS, find_coco_files
+from pose_tools.dataset.faults import fold_faults
+from pose_tools.dataset.folder import check_destination, new_folder
+from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, load_coco, save_coco
+from pose_tools.formats.images import read_header, source_of, write_image
+from pose_tools.formats.schema import KeypointSet, Pair
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set to merge.
+
+    Attributes:
+        label: Its folder's name in the merged ``images/``.
+        images: Where its images are.
+        sides: Its COCO data by split.
+        files: The files those came from.
+        names: Its keypoint set, after renaming.
+    """
+
+    label: str
+    images: Path
+    sides: dict[str, dict[str, Any]]
+    files: dict[str, Path]
+    names: KeypointSet
+
+
+@dataclass
+class Merged:
+    """What came out.
+
+    Attributes:
+        names: Classes and keypoints.
+        sides: COCO data by split.
+        notes: What the user should know.
+    """
+
+    names: KeypointSet
+    sides: dict[str, dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def _renamed(names: KeypointSet, new: Mapping[str, str]) -> KeypointSet:
+    def pairs(old: Sequence[Pair]) -> tuple[Pair, ...]:
+        return tuple((new.get(a, a), new.get(b, b)) for a, b in old)
+
+    return KeypointSet(tuple(new.get(n, n) for n in names.classes), tuple(new.get(n, n) for n in names.keypoints),
+                       pairs(names.swaps), pairs(names.links), names.sigmas)
+
+
+def read_sources(paths: Sequence[Path], rename: Mapping[str, str]) -> list[Source]:
+    """Reads data sets.
+
+    Args:
+        paths: Folders with ``train_coco.json`` and so on and ``images/``, or COCO files with ``images/`` beside them.
+        rename: New names of classes and keypoints by their old ones.
+
+    Raises:
+        UserError: Something is missing, or nothing is called what ``rename`` says.
+        FaultsError: All faults of all files.
+    """
+    sources: list[Source] = []
+    faults: list[Fault] = []
+    old: set[str] = set()
+    for path in paths:
+        files = find_coco_files(path)
+        home = path if path.is_dir() else path.parent
+        sides = {split: load_coco(file) for split, file in files.items()}
+        faults += [fault for split, file in files.items()
+                   for fault in coco_faults(sides[split], file, image_dir=home / "images")]
+        sets = [keypoint_set_from_coco(sides[split], file) for split, file in files.items()]
+        faults += [Fault(file, f"names other classes or keypoints than {next(iter(files.values()))}")
+                   for file, names in zip(files.values(), sets)
+                   if (names.classes, names.keypoints) != (sets[0].classes, sets[0].keypoints)]
+        old |= {*sets[0].classes, *sets[0].keypoints}
+        taken = {source.label for source in sources}
+        label = next(name for n in range(len(paths) + 1)
+                     if (name := home.resolve().name + (f"_{n + 1}" if n else "")) not in taken)
+        sources.append(Source(label, home / "images", sides, files, _renamed(sets[0], rename)))
+    if unknown := [name for name in rename if name not in old]:
+        raise UserError(f"--rename: no class or keypoint is called {', '.join(map(repr, unknown))}")
+    for source in sources:
+        faults += source.names.faults(next(iter(source.files.values())))
+    if faults:
+        raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
+    return sources
+
+
+def join_names(sources: Sequence[Source], union: bool) -> KeypointSet:
+    """The keypoint set of all sources.
+
+    Args:
+        sources: Their keypoints may stand in any order; the first one's is kept.
+        union: Keypoints that some sources lack are allowed; there they stay unlabelled.
+
+    Raises:
+        FaultsError: Keypoints differ without ``union``, or swaps or sigmas contradict each other.
+    """
+    classes = tuple(dict.fromkeys(name for source in sources for name in source.names.classes))
+    keypoints = tuple(dict.fromkeys(name for source in sources for name in source.names.keypoints))
+    faults: list[Fault] = []
+    partner: dict[str, str] = {}
+    sigmas: dict[str, float] = {}
+    for source in sources:
+        file, names = next(iter(source.files.values())), source.names
+        missing = [name for name in keypoints if name not in names.keypoints]
+        if missing and not union:
+            faults.append(Fault(file, f"has no keypoint {', '.join(map(repr, missing))}; rename with --rename OLD=NEW, "
+                                      "or leave them unlabelled with --union"))
+        swapped = {a: b for pair in names.swaps for a, b in (pair, pair[::-1])}
+        for name in names.keypoints:
+            mine = swapped.get(name, name)
+            if partner.setdefault(name, mine) != mine:
+                faults.append(Fault(file, f"swaps {name!r} with {mine!r}; before it was {partner[name]!r}"))
+        for name, sigma in zip(names.keypoints, names.sigmas):
+            if sigmas.setdefault(name, sigma) != sigma:
+                faults.append(Fault(file, f"sigma of {name!r} is {sigma}; before it was {sigmas[name]}"))
+    if faults:
+        raise FaultsError(faults, "nothing was written")
+    swaps = tuple((a, b) for a, b in partner.items() if keypoints.index(a) < keypoints.index(b))
+    links = tuple(dict.fromkeys(link for source in sources for link in source.names.links))
+    whole = tuple(sigmas[name] for name in keypoints) if len(sigmas) == len(keypoints) else ()
+    return KeypointSet(classes, keypoints, swaps, links, whole)
+
+
+def _duplicates(sources: Sequence[Source]) -> list[Fault]:
+    """Images with the same bytes in two places: counted twice, or, worse, in train and in val."""
+    by_size: dict[int, list[tuple[Path, str]]] = defaultdict(list)
+    for source in sources:
+        for split, data in source.sides.items():
+            for image in data["images"]:
+                path = source.images / image["file_name"]
+                by_size[path.stat().st_size].append((path, split))
+    seen: dict[bytes, tuple[Path, str]] = {}
+    faults = []
+    for group in by_size.values():
+        for path, split in group if len(group) > 1 else ():
+            other, side = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), (path, split))
+            if other != path:
+                faults.append(Fault(path, f"({split}) is the same picture as {other} ({side})"))
+    return faults
+
+
+def _moved(annotation: Mapping[str, Any], order: Sequence[int | None], ids: tuple[int, int, int]) -> dict[str, Any]:
+    """An annotation with its keypoints in another order and other ids (own, image, category)."""
+    values = annotation.get("keypoints") or []
+    triples = [values[3 * i:3 * i + 3] if i is not None and values else [0.0, 0.0, 0] for i in order]
+    return {**annotation, "id": ids[0], "image_id": ids[1], "category_id": ids[2],
+            "keypoints": [value for triple in triples for value in triple],
+            "num_keypoints": sum(triple[2] > 0 for triple in triples)}
+
+
+def merge(paths: Sequence[Path], destination: Path, rename: Mapping[str, str] | None = None, union: bool = False,
+          keep_duplicates: bool = False, overwrite: bool = False) -> Merged:
+    """Merges data sets, train into train, val into val.
+
+    Args:
+        paths: At least two; see :func:`read_sources`.
+        destination: The data set's folder; it appears whole or stays as it was.
+        rename: New names of classes and keypoints by their old ones.
+        union: Keypoints that some sources lack stay unlabelled there.
+        keep_duplicates: The same picture may be there twice.
+        overwrite: Replace a destination that has contents.
+
+    Returns:
+        The merged set. Images go to ``images/SOURCE/``; ids are unique over all splits.
+
+    Raises:
+        UserError: Something is missing, or the destination has contents or holds a source.
+        FaultsError: All faults of all files, contradictions and pictures that are there twice.
+    """
+    if len(paths) < 2:
+        raise UserError("name at least two data sets to merge")
+    for path in paths:
+        if destination.resolve() in (path.resolve(), *path.resolve().parents):
+            raise UserError(f"{destination}: holds {path}, which would be lost; choose another folder")
+    check_destination(destination, overwrite)
+    sources = read_sources(paths, rename or {})
+    names = join_names(sources, union)
+    if not keep_duplicates and (faults := _duplicates(sources)):
+        raise FaultsError(fold_faults(faults), "nothing was written; delete one of each, or keep both with "
+                          "--keep-duplicates")
+    merged = Merged(names, {})
+    with new_folder(destination, overwrite) as folder:
+        for split in SPLITS:
+            if any(split in source.sides for source in sources):
+                first = [1 + sum(len(data[part]) for data in merged.sides.values())
+                         for part in ("images", "annotations")]
+                merged.sides[split] = _merge_split(sources, split, names, folder, first)
+                save_coco(folder / f"{split}_coco.json", merged.sides[split])
+    for source in sources:
+        held = ", ".join(f"{len(data['images'])} {split}" for split, data in source.sides.items())
+        merged.notes.append(f"{source.label}: {held} images")
+    return merged
+
+
+def _merge_split(sources: Sequence[Source], split: str, names: KeypointSet, folder: Path,
+                 first: Sequence[int]) -> dict[str, Any]:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for source in sources:
+        data = source.sides.get(split)
+        if data is None:
+            continue
+        numbers = {}
+        for image in progress(data["images"], f"writing {source.label} {split}"):
+            path, name = source.images / image["file_name"], PurePosixPath(source.label) / image["file_name"]
+            write_image(source_of(path, read_header(path)), folder / "images" / name)
+            numbers[image["id"]] = first[0] + len(images)
+            images.append(coco_image(numbers[image["id"]], str(name), (image["width"], image["height"])))
+        mine = source.names.keypoints
+        order = [mine.index(name) if name in mine else None for name in names.keypoints]
+        # The source's classes are in the order of its category ids.
+        categories = sorted(category["id"] for category in data["categories"])
+        category_of = {old: names.classes.index(name) + 1 for old, name in zip(categories, source.names.classes)}
+        for annotation in data["annotations"]:
+            ids = (first[1] + len(annotations), numbers[annotation["image_id"]], category_of[annotation["category_id"]])
+            annotations.append(_moved(annotation, order, ids))
+    return {"info": {"description": "merge_coco"}, "images": images, "annotations": annotations,
+            "categories": coco_categories(names)}
