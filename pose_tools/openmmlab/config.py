@@ -63,18 +63,35 @@ def embedded_config(path: Union[str, Path]) -> Optional[Config]:
     Raises:
         UserError: The file is missing, unsafe or broken.
     """
-    from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
-    from pose_tools.weights.embedded import check_model_types, parse_config_text
+    from pose_tools.weights.embedded import check_model_types
 
-    checkpoint = load_checkpoint_file(path)
-    text = checkpoint.get("meta", {}).get("cfg") if isinstance(checkpoint, dict) else None
-    if not isinstance(text, str):
+    text, values = embedded_values(path)
+    if values is None:
         return None
-    values = parse_config_text(text, path)
     dataset = (values.get("test_dataloader") or {}).get("dataset") or {}
     for built in (values.get("model"), dataset.get("pipeline")):
         check_model_types(built, path)
     return Config(values, cfg_text=text, filename=str(path))
+
+
+def embedded_values(path: Union[str, Path]) -> tuple[str, Optional[dict[str, Any]]]:
+    """Reads what the config inside a checkpoint says, without asking whether its models are known here.
+
+    Args:
+        path: A checkpoint.
+
+    Returns:
+        The config's text and its values; ``""`` and ``None`` where there is none.
+
+    Raises:
+        UserError: The file is missing, unsafe or broken.
+    """
+    from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
+    from pose_tools.weights.embedded import parse_config_text
+
+    checkpoint = load_checkpoint_file(path)
+    text = checkpoint.get("meta", {}).get("cfg") if isinstance(checkpoint, dict) else None
+    return (text, parse_config_text(text, path)) if isinstance(text, str) else ("", None)
 
 
 def kind_of(cfg: Config) -> str:

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from pose_tools.console import UserError
-from pose_tools.openmmlab.config import default_work_dir, embedded_config, kind_of, load_config
+from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_of, load_config
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
@@ -72,7 +72,7 @@ def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]
         cfg.load_from = _last_checkpoint(work_dir, options.resume)
         cfg.resume = cfg.load_from is not None
         if cfg.resume:
-            before = embedded_config(cfg.load_from) or cfg
+            before = embedded_values(cfg.load_from)[1] or {}
             cfg.from_scratch = before.get("from_scratch", cfg.from_scratch)
             return [f"resuming {cfg.load_from}"]
     if not options.pretrained:
