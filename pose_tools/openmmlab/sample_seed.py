@@ -8,6 +8,7 @@ The mosaic and mix-up caches of RTMDet still depend on which worker saw which im
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any, Optional
 
 import numpy as np
@@ -24,6 +25,7 @@ class SeedSample(BaseTransform):
     def __init__(self) -> None:
         """Makes the clock, in shared memory so that running workers see it change."""
         self.clock = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._epoch, self._visits = -1, Counter[int]()
 
     def set_clock(self, seed: int, epoch: int) -> None:
         """Sets the run's seed and the 0-based epoch, for this process and all workers."""
@@ -31,7 +33,13 @@ class SeedSample(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> Optional[dict[str, Any]]:
         """Seeds and passes ``results`` on; uses ``results['sample_idx']``."""
-        key = [int(self.clock[0]), int(self.clock[1]), int(results.get("sample_idx", 0))]
+        seed, epoch, sample = int(self.clock[0]), int(self.clock[1]), int(results.get("sample_idx", 0))
+        # Where a transform gives a sample up (a crop without an object), mmengine takes another at random. Were it
+        # seeded alike each time it comes round, two samples could send each other back for ever.
+        if epoch != self._epoch:
+            self._epoch, self._visits = epoch, Counter()
+        key = [seed, epoch, sample, *([self._visits[sample]] if self._visits[sample] else [])]
+        self._visits[sample] += 1
         state = np.random.SeedSequence(key).generate_state(3)
         random.seed(int(state[0]))
         np.random.seed(int(state[1]))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import BaseDataset
 from torch.utils.data import DataLoader, Dataset
 
 import pose_tools.openmmlab  # noqa: F401
@@ -43,3 +44,32 @@ def test_another_seed_and_another_sample_differ():
     data.seed.set_clock(2, 0)
     assert not torch.equal(a, b)
     assert not torch.equal(a, data[0])
+
+
+class Picky(BaseDataset):
+    """A set whose samples are given up nineteen times out of twenty, as crops without an object are."""
+
+    def load_data_list(self):
+        return [{}, {}]
+
+    def __init__(self):
+        seed = SeedSample()
+        seed.set_clock(3, 0)
+        super().__init__(pipeline=[seed, lambda results: results if np.random.rand() < 0.05 else None])
+
+
+def test_samples_that_are_given_up_do_not_send_each_other_back_for_ever():
+    data = Picky()
+    for _ in range(20):
+        assert data[0] is not None
+
+
+def test_a_new_epoch_starts_afresh():
+    data = Noise()
+    data.seed.set_clock(5, 0)
+    first, again = data[0], data[0]
+    assert not torch.equal(first, again)
+    data.seed.set_clock(5, 1)
+    data[0]
+    data.seed.set_clock(5, 0)
+    assert torch.equal(data[0], first)
