@@ -29,7 +29,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--name", help="of your keypoint set (default: the folder's name)")
     add("--images", type=int, default=1000, help="pictures of cars to render (default: %(default)s)")
     add("--det-size", type=int, nargs=2, default=(256, 192), metavar=("W", "H"), help="input (default: 256 192)")
-    add("--pose-size", type=int, nargs=2, default=(192, 96), metavar=("W", "H"), help="crop (default: 192 96)")
+    add("--pose-size", type=int, nargs=2, metavar=("W", "H"), help="crop (default: by the shape of the boxes)")
     add("--det-steps", type=int, default=1100, help="training steps of the detector (default: %(default)s)")
     add("--pose-steps", type=int, default=950, help="training steps of the keypoint model (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N")

@@ -9,6 +9,7 @@ import math
 import re
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any, Optional
 from pose_tools.console import UserError, table
 
 DET_BATCH, POSE_BATCH = 4, 16
+LEAST_SCORE = 0.05
 BOX_THRESHOLD = 0.4  # for the pictures; a detector of a few minutes draws many boxes below it
 MARKER = "made_by_demo.txt"
 
@@ -31,7 +33,7 @@ class Plan:
     name: Optional[str] = None
     images: int = 1000
     det_size: tuple[int, int] = (256, 192)
-    pose_size: tuple[int, int] = (192, 96)
+    pose_size: Optional[tuple[int, int]] = None
     det_steps: int = 1100
     pose_steps: int = 950
     device: str = "auto"
@@ -108,6 +110,12 @@ def _newest(folder: Path, pattern: str) -> Path:
     raise UserError(f"{folder}: the demo expected a file like {pattern} there")
 
 
+def crop_size(annotations: list[dict[str, Any]]) -> tuple[int, int]:
+    """Width and height of crops, px, by the shape of the boxes: wide, high, or square."""
+    aspect = statistics.median(a["bbox"][2] / a["bbox"][3] for a in annotations)
+    return (192, 96) if aspect > 1.4 else (96, 192) if aspect < 1 / 1.4 else (128, 128)
+
+
 def _epochs(steps: int, samples: int, batch: int) -> int:
     return max(1, round(steps / max(1, math.ceil(samples / batch))))
 
@@ -128,11 +136,12 @@ def _train(shell: Shell, config: str, work_dir: Path, size: tuple[int, int], epo
 
 def _summary(shell: Shell, out: Path, det: Path, pose: Path, works: tuple[Path, Path], seconds: float) -> str:
     scores = [_read(shell.root / work / "test" / "metrics.json") for work in works]
-    with_boxes = _read(shell.root / works[1] / "test_detected" / "metrics.json")
+    detected = shell.root / works[1] / "test_detected" / "metrics.json"
+    on_boxes = f"AP {_read(detected)['metrics']['coco/AP']:.3f}" if detected.is_file() else "the detector found nothing"
     rows = [
         ["detector", f"bbox mAP {scores[0]['metrics']['coco/bbox_mAP']:.3f}", str(det)],
         ["keypoints, true boxes", f"AP {scores[1]['metrics']['coco/AP']:.3f}", str(pose)],
-        ["keypoints, detected boxes", f"AP {with_boxes['metrics']['coco/AP']:.3f}", ""],
+        ["keypoints, detected boxes", on_boxes, ""],
         ["predictions on unseen pictures", "look at it", str(out / "predictions.jpg")],
         ["whole demo", f"{seconds / 60:.1f} min", str(out)],
     ]
@@ -159,10 +168,13 @@ def walk(root: Path, plan: Plan) -> None:
     det_work, pose_work = out / f"rtmdet-tiny-{name}", out / f"rtmpose-s-{name}"
     det = _train(shell, f"configs/rtmdet-tiny-{name}.py", det_work, plan.det_size,
                  _epochs(plan.det_steps, len(train["images"]), DET_BATCH), DET_BATCH, plan.device)
-    pose = _train(shell, f"configs/rtmpose-s-{name}.py", pose_work, plan.pose_size,
+    pose = _train(shell, f"configs/rtmpose-s-{name}.py", pose_work,
+                  plan.pose_size or crop_size(train["annotations"]),
                   _epochs(plan.pose_steps, labelled, POSE_BATCH), POSE_BATCH, plan.device)
-    shell("tools/test.py", pose_work / f"rtmpose-s-{name}.py", pose, "--boxes", det_work / "test" / "results.json",
-          "--work-dir", pose_work / "test_detected", "--device", plan.device)
+    boxes = det_work / "test" / "results.json"
+    if any(box["score"] >= LEAST_SCORE for box in _read(root / boxes)):
+        shell("tools/test.py", pose_work / f"rtmpose-s-{name}.py", pose, "--boxes", boxes, "--bbox-thr", LEAST_SCORE,
+              "--work-dir", pose_work / "test_detected", "--device", plan.device)
     shell("pose_tools/predict.py", unseen, "--det", det, "--pose", pose, "--out", out / "predictions", "--sheet",
           "--bbox-thr", BOX_THRESHOLD, "--device", plan.device)
     shutil.copyfile(root / out / "predictions" / "contact_sheet.jpg", root / out / "predictions.jpg")

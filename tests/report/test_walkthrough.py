@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pose_tools.console import UserError
-from pose_tools.report.walkthrough import MARKER, Plan, Shell, _epochs, walk
+from pose_tools.report.walkthrough import MARKER, Plan, Shell, _epochs, crop_size, walk
 
 
 @pytest.mark.parametrize(("folder", "name"), [
@@ -37,3 +37,12 @@ def test_somebody_elses_data_is_not_touched(tmp_path):
         walk(tmp_path, Plan())
     assert [p.name for p in own.iterdir()] == ["train_coco.json"]
     assert not (own / MARKER).exists()
+
+
+@pytest.mark.parametrize(("boxes", "size"), [
+    ([(0, 0, 200, 100), (0, 0, 150, 100), (0, 0, 10, 100)], (192, 96)),
+    ([(0, 0, 100, 100), (0, 0, 90, 80)], (128, 128)),
+    ([(0, 0, 40, 100)], (96, 192)),
+])
+def test_crops_are_shaped_like_the_boxes(boxes, size):
+    assert crop_size([{"bbox": box} for box in boxes]) == size
