@@ -116,9 +116,7 @@ def _check_folders(source: Path, destination: Path, options: ConvertOptions) -> 
         if not folder.is_dir():
             what = "is a file; name the folder it is in" if folder.exists() else "no such folder"
             raise UserError(f"{folder}: {what}")
-        if destination.resolve() in (folder.resolve(), *folder.resolve().parents):
-            raise UserError(f"{destination}: holds {folder}, which would be lost; choose another folder")
-    check_destination(destination, options.overwrite)
+    check_destination(destination, options.overwrite, [source, *options.image_folders])
 
 
 def _names(files: Sequence[LabelmeFile], options: ConvertOptions) -> tuple[KeypointSet, tuple[str, ...]]:

@@ -80,9 +80,7 @@ def crop_instances(source: Path, destination: Path, margin: float = 0.25, images
     files = find_coco_files(source)
     home = source if source.is_dir() else source.parent
     images = images or home / "images"
-    if destination.resolve() in (home.resolve(), *home.resolve().parents):
-        raise UserError(f"{destination}: holds {source}, which would be lost; choose another folder")
-    check_destination(destination, overwrite)
+    check_destination(destination, overwrite, [home, images])
     sides = {split: load_coco(path) for split, path in files.items()}
     faults = [fault for split, path in files.items() for fault in coco_faults(sides[split], path, image_dir=images)]
     if faults:

@@ -4,19 +4,27 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pose_tools.console import UserError
 
 
-def check_destination(path: Path, overwrite: bool) -> None:
-    """Refuses a destination that would be lost.
+def check_destination(path: Path, overwrite: bool, sources: Iterable[Path] = ()) -> None:
+    """Refuses a destination that would be lost, or would take what is read along.
+
+    Args:
+        path: The folder to make.
+        overwrite: Whether a folder with contents may be replaced.
+        sources: Files and folders that are read.
 
     Raises:
-        UserError: It is a file, or a folder that is not empty while ``overwrite`` is off.
+        UserError: It is a file, a folder that is not empty while ``overwrite`` is off, or holds a source.
     """
+    for source in sources:
+        if path.resolve() in (source.resolve(), *source.resolve().parents):
+            raise UserError(f"{path}: holds {source}, which would be lost; choose another folder")
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file; name a folder to write to")
     if path.is_dir() and any(path.iterdir()) and not overwrite:

@@ -197,7 +197,7 @@ def write_labelme_files(pictures: Sequence[Picture], names: KeypointSet, classes
         UserError: The destination has contents.
         FaultsError: Images that are missing or broken, or would get the same labelme file.
     """
-    check_destination(destination, overwrite)
+    check_destination(destination, overwrite, {picture.path.parent for picture in pictures})
     faults, result = [], LabelmeExport()
     stems = Counter(str(picture.name.with_suffix("")) for picture in pictures)
     sources = []

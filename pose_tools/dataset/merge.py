@@ -183,10 +183,7 @@ def merge(paths: Sequence[Path], destination: Path, rename: Mapping[str, str] | 
     """
     if len(paths) < 2:
         raise UserError("name at least two data sets to merge")
-    for path in paths:
-        if destination.resolve() in (path.resolve(), *path.resolve().parents):
-            raise UserError(f"{destination}: holds {path}, which would be lost; choose another folder")
-    check_destination(destination, overwrite)
+    check_destination(destination, overwrite, paths)
     sources = read_sources(paths, rename or {})
     names = join_names(sources, union)
     if not keep_duplicates and (faults := _duplicates(sources)):

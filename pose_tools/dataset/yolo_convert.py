@@ -197,9 +197,7 @@ def yolo_to_coco(source: Path, destination: Path, options: YoloOptions) -> YoloC
         FaultsError: All faults of all files, unless faulty images are to be skipped.
     """
     home = (source if source.is_dir() else source.parent).resolve()
-    if destination.resolve() in (home, *home.parents):
-        raise UserError(f"{destination}: holds {source}, which would be lost; choose another folder")
-    check_destination(destination, options.overwrite)
+    check_destination(destination, options.overwrite, [home])
     split_names([], options.split)
     facts, result, pictures = gather(source, options)
     everything = [picture for found in pictures.values() for picture in found]

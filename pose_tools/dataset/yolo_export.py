@@ -91,9 +91,7 @@ def coco_to_yolo(source: Path, destination: Path, images: Path | None = None, ov
     files = find_coco_files(source)
     home = source if source.is_dir() else source.parent
     images = images or home / "images"
-    if destination.resolve() in (home.resolve(), *home.resolve().parents):
-        raise UserError(f"{destination}: holds {source}, which would be lost; choose another folder")
-    check_destination(destination, overwrite)
+    check_destination(destination, overwrite, [home, images])
     names, sides = _read(files, images)
     with new_folder(destination, overwrite) as folder:
         for split, data in sides.items():

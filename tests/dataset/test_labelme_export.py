@@ -138,6 +138,13 @@ def test_missing_images_and_shared_names_come_all_at_once(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_images_it_reads_are_not_replaced(tmp_path):
+    truth = make(tmp_path / "coco", [])
+    with pytest.raises(UserError, match="which would be lost"):
+        export(truth, tmp_path / "coco", overwrite=True)
+    assert truth.is_file() and (tmp_path / "coco/images/a.jpg").is_file()
+
+
 def test_the_command(cars, tmp_path, capsys):
     assert coco2labelme.main([str(cars / "val_coco.json"), str(tmp_path / "out")]) == 0
     assert "3 images" in capsys.readouterr().out

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -201,6 +202,15 @@ def test_crowds_and_outlines_left_out_are_told(cars, tmp_path):
                             "left out: 1 segmentations, of which only the boxes stay"]
     lines = sum(len(path.read_text().splitlines()) for path in (tmp_path / "yolo/labels").rglob("*.txt"))
     assert lines == len(data["annotations"]) - 1
+
+
+def test_the_images_it_reads_are_not_replaced(cars, tmp_path):
+    source = tmp_path / "train_coco.json"
+    source.write_bytes((cars / "train_coco.json").read_bytes())
+    shutil.copytree(cars / "images", tmp_path / "yolo/pictures")
+    with pytest.raises(UserError, match="which would be lost"):
+        coco_to_yolo(source, tmp_path / "yolo", tmp_path / "yolo/pictures", overwrite=True)
+    assert (tmp_path / "yolo/pictures").is_dir()
 
 
 def test_a_faulty_coco_file_is_not_exported(cars, tmp_path):
