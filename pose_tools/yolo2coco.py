@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                           keypoints=read_names(keypoints) if keypoints else None, **args)
     result = yolo_to_coco(source, destination, options)
     print("\n".join(result.notes))
-    if result.skipped:
-        print(f"{len(set(result.skipped))} images left out for {len(result.faults)} faults:")
+    if result.faults:
+        print(f"left out for {len(result.faults)} faults:")
         print("\n".join(f"  {fault}" for fault in fold_faults(result.faults)))
     print(f"\n{count_table({name: count(data, result.names) for name, data in result.sides.items()}, result.names)}")
     print(f"\nwrote {destination}: images/, {', '.join(f'{name}_coco.json' for name in result.sides)}")

@@ -97,6 +97,7 @@ class Conversion:
         copies: Those among them that equal an image with annotations, and so are no negatives.
         passed_over: Shapes that mean nothing here, by label and kind.
         groups: Number of groups that were kept together, 0 without ``group_by``.
+        sides: The COCO data of ``train`` and ``val``, once written.
     """
 
     names: KeypointSet
@@ -109,6 +110,7 @@ class Conversion:
     copies: list[Path] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     groups: int = 0
+    sides: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def _check_folders(source: Path, destination: Path, options: ConvertOptions) -> None:
@@ -269,10 +271,11 @@ def _write(result: Conversion, folder: Path) -> None:
     for picture in progress([*result.train, *result.val], "writing"):
         write_image(picture.source, folder / "images" / PurePosixPath(picture.name))
     train = to_coco(result.train, result.names)
+    first = len(train["images"]) + 1, len(train["annotations"]) + 1
+    result.sides = {"train": train, "val": to_coco(result.val, result.names, *first)}
     save_coco(folder / "train_coco.json", train)
     if result.val:
-        first = len(train["images"]) + 1, len(train["annotations"]) + 1
-        save_coco(folder / "val_coco.json", to_coco(result.val, result.names, *first))
+        save_coco(folder / "val_coco.json", result.sides["val"])
 
 
 def convert(source: Path, destination: Path, options: ConvertOptions) -> Conversion:

@@ -4,13 +4,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pose_tools.dataset.convert import Conversion, to_coco
+from pose_tools.dataset.convert import Conversion
 from pose_tools.dataset.counts import Counts, count, count_table
 from pose_tools.dataset.faults import fold_faults
-
-
-def _counts(result: Conversion) -> dict[str, Counts]:
-    return {side: count(to_coco(getattr(result, side), result.names), result.names) for side in ("train", "val")}
 
 
 def _listed(what: str, names: Sequence[object], limit: int = 5) -> str:
@@ -54,16 +50,15 @@ def _left_out(result: Conversion, kept_empty: bool) -> list[str]:
     return lines
 
 
-def _warnings(result: Conversion, share: float) -> list[str]:
+def _warnings(result: Conversion, counted: Counts, share: float) -> list[str]:
     lines = []
     if not result.val:
         why = "--split 1" if share == 1 else "there is a single image or group"
         lines.append(f"no val_coco.json was written: all images are for training ({why})")
     elif not any(picture.instances for picture in result.val):
         lines.append("warning: no image for validation has an object; try another --seed")
-    found = sum(_counts(result).values(), Counts())
-    for what, names, counts in (("class", result.names.classes, found.classes),
-                                ("keypoint", result.names.keypoints, found.labelled)):
+    for what, names, counts in (("class", result.names.classes, counted.classes),
+                                ("keypoint", result.names.keypoints, counted.labelled)):
         for name in names:
             if not counts[name]:
                 lines.append(f"warning: {what} {name!r} is nowhere in the data")
@@ -82,8 +77,10 @@ def describe(result: Conversion, destination: Path, kept_empty: bool, share: flo
     Returns:
         Lines to print: notes, what was left out, a table of counts, and where the files are.
     """
+    counts = {side: count(data, result.names) for side, data in result.sides.items()}
+    every = sum(counts.values(), Counts())
     groups = [f"{result.groups} groups were kept on one side each"] if result.groups else []
     files = ", ".join(["images/", "train_coco.json", *(["val_coco.json"] if result.val else [])])
-    parts = [*_notes(result), *groups, *_left_out(result, kept_empty), *_warnings(result, share), "",
-             count_table(_counts(result), result.names), "", f"wrote {destination}: {files}"]
+    parts = [*_notes(result), *groups, *_left_out(result, kept_empty), *_warnings(result, every, share), "",
+             count_table(counts, result.names), "", f"wrote {destination}: {files}"]
     return "\n".join(parts)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.coco_folder import find_coco_files
+from pose_tools.dataset.coco_folder import find_coco_files, read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
-from pose_tools.formats.coco import coco_image, load_coco, save_coco
+from pose_tools.formats.coco import coco_image, save_coco
 
 JPEG_QUALITY = 95
 
@@ -81,8 +80,7 @@ def crop_instances(source: Path, destination: Path, margin: float = 0.25, images
     home = source if source.is_dir() else source.parent
     images = images or home / "images"
     check_destination(destination, overwrite, [home, images])
-    sides = {split: load_coco(path) for split, path in files.items()}
-    faults = [fault for split, path in files.items() for fault in coco_faults(sides[split], path, image_dir=images)]
+    sides, faults = read_sides(files, images)
     if faults:
         raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
     written: dict[str, dict[str, Any]] = {}

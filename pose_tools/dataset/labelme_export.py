@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.checks import result_faults
+from pose_tools.dataset.coco_folder import read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
-from pose_tools.formats.coco import keypoint_set_from_coco, load_coco, write_text
+from pose_tools.formats.coco import keypoint_set_from_coco, write_text
 from pose_tools.formats.images import ImageError, read_header, source_of, write_image
 from pose_tools.formats.labelme import read_json
 from pose_tools.formats.labelme_write import labelme_content, labelme_shape, labelme_text
@@ -92,29 +93,10 @@ def shapes_of(annotation: Mapping[str, Any], group: int, label: str, names: Sequ
     return shapes
 
 
-def _result_faults(results: Any, path: Path, categories: Collection[Any], count: int) -> list[Fault]:
-    if not isinstance(results, list):
-        return [Fault(path, "is not a list of COCO results")]
-    faults = []
-    for number, result in enumerate(results):
-        where = f"result {number}"
-        needed = ("category_id", "bbox", "score")
-        missing = [key for key in needed if not isinstance(result, dict) or key not in result]
-        if missing:
-            faults.append(Fault(path, f"has no {', '.join(missing)}", where))
-        elif result["category_id"] not in categories:
-            known = ", ".join(map(str, categories))
-            faults.append(Fault(path, f"category_id {result['category_id']} is none of {known}", where))
-        elif len(result.get("keypoints") or []) not in (0, 3 * count):
-            what = f"has {len(result['keypoints'])} numbers of keypoints; {count} keypoints have {3 * count}"
-            faults.append(Fault(path, what, where))
-    return faults
-
-
 def _from_results(path: Path, names: KeypointSet, images: Path | None, box_thr: float) -> list[Picture]:
     """Results that name their image by ``file_name``, as ``pose_tools/predict.py`` writes them."""
     results = read_json(path)
-    faults = _result_faults(results, path, range(1, len(names.classes) + 1), len(names.keypoints))
+    faults = result_faults(results, path, None, range(1, len(names.classes) + 1), len(names.keypoints))
     faults += [] if faults else [Fault(path, "has no file_name", f"result {i}") for i, result in enumerate(results)
                                  if "file_name" not in result]
     if faults:
@@ -161,9 +143,10 @@ def gather(source: Path, coco: Path | None, names: KeypointSet | None, images: P
             raise UserError(f"{source}: holds results; say what they are of by --coco FILE or --meta FILE")
         return _from_results(source, names, images, box_thr), names, dict(enumerate(names.classes, 1)), []
     truth = coco or source
-    data = load_coco(truth)
     images = images or truth.parent / "images"
-    if faults := coco_faults(data, truth, image_dir=images):
+    sides, faults = read_sides({"only": truth}, images)
+    data = sides["only"]
+    if faults:
         raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
     names = names or keypoint_set_from_coco(data, truth)
     classes = {category["id"]: category["name"] for category in data["categories"]}
@@ -172,11 +155,8 @@ def gather(source: Path, coco: Path | None, names: KeypointSet | None, images: P
         notes = [f"left out: {crowds} crowd regions"] if crowds else []
         return _from_coco(data, [a for a in data["annotations"] if not a.get("iscrowd")], images), names, classes, notes
     results = read_json(source)
-    faults = _result_faults(results, source, classes, len(names.keypoints))
     known = {image["id"] for image in data["images"]}
-    faults += [Fault(source, f"image_id {result.get('image_id')!r} is not in {coco}", f"result {i}")
-               for i, result in enumerate(results if not faults else []) if result.get("image_id") not in known]
-    if faults:
+    if faults := result_faults(results, source, known, classes, len(names.keypoints)):
         raise FaultsError(fold_faults(faults), "nothing was written")
     return _from_coco(data, [r for r in results if r["score"] >= box_thr], images), names, classes, []
 

@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.coco_folder import SPLITS, find_coco_files
+from pose_tools.dataset.coco_folder import SPLITS, find_coco_files, read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
-from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, load_coco, save_coco
+from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, save_coco
 from pose_tools.formats.images import read_header, source_of, write_image
 from pose_tools.formats.schema import KeypointSet, Pair
 
@@ -28,6 +27,7 @@ class Source:
         sides: Its COCO data by split.
         files: The files those came from.
         names: Its keypoint set, after renaming.
+        rename: New names by old ones.
     """
 
     label: str
@@ -35,6 +35,7 @@ class Source:
     sides: dict[str, dict[str, Any]]
     files: dict[str, Path]
     names: KeypointSet
+    rename: Mapping[str, str]
 
 
 @dataclass
@@ -77,9 +78,8 @@ def read_sources(paths: Sequence[Path], rename: Mapping[str, str]) -> list[Sourc
     for path in paths:
         files = find_coco_files(path)
         home = path if path.is_dir() else path.parent
-        sides = {split: load_coco(file) for split, file in files.items()}
-        faults += [fault for split, file in files.items()
-                   for fault in coco_faults(sides[split], file, image_dir=home / "images")]
+        sides, found = read_sides(files, home / "images")
+        faults += found
         sets = [keypoint_set_from_coco(sides[split], file) for split, file in files.items()]
         faults += [Fault(file, f"names other classes or keypoints than {next(iter(files.values()))}")
                    for file, names in zip(files.values(), sets)
@@ -88,7 +88,7 @@ def read_sources(paths: Sequence[Path], rename: Mapping[str, str]) -> list[Sourc
         taken = {source.label for source in sources}
         label = next(name for n in range(len(paths) + 1)
                      if (name := home.resolve().name + (f"_{n + 1}" if n else "")) not in taken)
-        sources.append(Source(label, home / "images", sides, files, _renamed(sets[0], rename)))
+        sources.append(Source(label, home / "images", sides, files, _renamed(sets[0], rename), rename))
     if unknown := [name for name in rename if name not in old]:
         raise UserError(f"--rename: no class or keypoint is called {', '.join(map(repr, unknown))}")
     for source in sources:
@@ -219,9 +219,8 @@ def _merge_split(sources: Sequence[Source], split: str, names: KeypointSet, fold
             images.append(coco_image(numbers[image["id"]], str(name), (image["width"], image["height"])))
         mine = source.names.keypoints
         order = [mine.index(name) if name in mine else None for name in names.keypoints]
-        # The source's classes are in the order of its category ids.
-        categories = sorted(category["id"] for category in data["categories"])
-        category_of = {old: names.classes.index(name) + 1 for old, name in zip(categories, source.names.classes)}
+        category_of = {category["id"]: names.classes.index(source.rename.get(category["name"], category["name"])) + 1
+                       for category in data["categories"]}
         for annotation in data["annotations"]:
             ids = (first[1] + len(annotations), numbers[annotation["image_id"]], category_of[annotation["category_id"]])
             annotations.append(_moved(annotation, order, ids))

@@ -8,11 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.coco_folder import find_coco_files
+from pose_tools.dataset.coco_folder import find_coco_files, read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
-from pose_tools.formats.coco import keypoint_set_from_coco, load_coco, write_text
+from pose_tools.formats.coco import keypoint_set_from_coco, write_text
 from pose_tools.formats.images import read_header, source_of, write_image
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.formats.yolo import YoloObject, data_yaml, format_object
@@ -34,8 +33,7 @@ class YoloExport:
 
 
 def _read(files: dict[str, Path], images: Path) -> tuple[KeypointSet, dict[str, dict[str, Any]]]:
-    sides = {split: load_coco(path) for split, path in files.items()}
-    faults = [fault for split, path in files.items() for fault in coco_faults(sides[split], path, image_dir=images)]
+    sides, faults = read_sides(files, images)
     if faults:
         raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
     sets = {split: keypoint_set_from_coco(sides[split], files[split]) for split in files}

@@ -77,7 +77,10 @@ def _locate(entry: str, bases: Sequence[Path]) -> Path | None:
 def _images_of(place: Path) -> list[Path]:
     if place.is_dir():
         return sorted(find_files(place, IMAGE_SUFFIXES, []))
-    lines = place.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = place.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{place}: is neither a folder nor a list of images") from None
     return [place.parent / PureWindowsPath(line.strip()).as_posix() for line in lines if line.strip()]
 
 
@@ -121,9 +124,10 @@ def find_splits(facts: YoloFacts) -> tuple[list[YoloSplit], list[str], list[Faul
             named = ", ".join(entry for entries in facts.splits.values() for entry in entries) or "none"
             raise UserError(f"{facts.path}: no image was found; it names {named}, and {flat} has none")
         splits = [YoloSplit("", images)]
+    faults += _orphans(splits)
     for split in splits:
         _pair(split, faults)
-    faults += _orphans(splits) + _shared(splits)
+    faults += _shared(splits)
     return splits, notes, faults
 
 
@@ -135,6 +139,7 @@ def _pair(split: YoloSplit, faults: list[Fault]) -> None:
         if len(images) > 1 and label.is_file():
             faults.append(Fault(label, f"is the label file of {len(images)} images: "
                                        f"{', '.join(image.name for image in images)}"))
+            split.images = [image for image in split.images if image not in images]
         elif label.is_file():
             split.labels[images[0]] = label
 
@@ -153,8 +158,9 @@ def _shared(splits: Iterable[YoloSplit]) -> list[Fault]:
     owner: dict[Path, str] = {}
     faults = []
     for split in splits:
-        for image in split.images:
+        for image in list(split.images):
             other = owner.setdefault(image.resolve(), split.name)
             if other != split.name:
+                split.images.remove(image)
                 faults.append(Fault(image, f"is in {other} and in {split.name}: its score would mean nothing"))
     return faults

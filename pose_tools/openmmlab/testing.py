@@ -12,7 +12,9 @@ from typing import Any, Optional
 
 from mmengine import Config
 
-from pose_tools.console import Fault, FaultsError, UserError, table
+from pose_tools.console import FaultsError, UserError, table
+from pose_tools.dataset.checks import result_faults
+from pose_tools.dataset.faults import fold_faults
 from pose_tools.formats.coco import load_coco, write_text
 from pose_tools.openmmlab.config import (
     annotation_file,
@@ -55,21 +57,8 @@ def _read_boxes(path: Path, image_ids: set[int]) -> list[dict[str, Any]]:
         raise UserError(f"{path}: no such file") from None
     except ValueError as error:
         raise UserError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(boxes, list):
-        raise UserError(f"{path}: is not a list of detections (COCO results format, as tools/test.py writes it)")
-    faults = []
-    for number, box in enumerate(boxes):
-        where = f"detection {number}"
-        wanted = ("image_id", "category_id", "bbox", "score")
-        missing = [key for key in wanted if not isinstance(box, dict) or key not in box]
-        if missing:
-            faults.append(Fault(path, f"has no {', '.join(missing)}", where))
-        elif box["image_id"] not in image_ids:
-            faults.append(Fault(path, f"image_id {box['image_id']} is not in the test set", where))
-        elif len(box["bbox"]) != 4 or not all(math.isfinite(side) for side in box["bbox"]):
-            faults.append(Fault(path, f"bbox {box['bbox']} is not four numbers", where))
-    if faults:
-        raise FaultsError(faults[:20], f"{len(faults)} faulty detections")
+    if faults := result_faults(boxes, path, image_ids):
+        raise FaultsError(fold_faults(faults), f"{len(faults)} faults")
     return boxes
 
 

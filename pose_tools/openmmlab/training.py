@@ -67,7 +67,8 @@ def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]
     """
     init = cfg.model.pop("init_cfg", None)
     source = (cfg.get("load_from") or (init or {}).get("checkpoint")) if options.pretrained else None
-    cfg.resume, cfg.from_scratch = False, source is None and not cfg.model.get("backbone", {}).get("init_cfg")
+    backbone = cfg.model.get("backbone", {}).get("init_cfg") if options.pretrained else None
+    cfg.resume, cfg.from_scratch = False, not (source or backbone)
     if options.resume:
         cfg.load_from = _last_checkpoint(work_dir, options.resume)
         cfg.resume = cfg.load_from is not None
@@ -76,7 +77,7 @@ def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]
             cfg.from_scratch = before.get("from_scratch", cfg.from_scratch)
             return [f"resuming {cfg.load_from}"]
     if not options.pretrained:
-        cfg.load_from, cfg.from_scratch = None, True
+        cfg.load_from = None
         if cfg.model.get("backbone", {}).get("init_cfg"):
             cfg.model.backbone.pop("init_cfg")
         return ["starting from scratch"]
@@ -94,9 +95,9 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
     if options.recipe == "config":
         return ["schedule as the config has it"]
     if cfg.get("schedule_derived"):
-        if options.epochs or options.batch_size:
+        if options.epochs or options.batch_size or options.auto_scale_lr:
             raise UserError(f"{options.config}: is the config of a run, its schedule made for that run's epochs and "
-                            "batch; give the config in configs/ together with --epochs or --batch-size")
+                            "batch; give the config in configs/ to change its epochs, batch or learning rate")
         return ["schedule as the run that wrote this config derived it"]
     if "train" not in counts:
         return ["schedule as the config has it: the training set is not a plain COCO file"]

@@ -115,10 +115,14 @@ def test_results_on_the_images_of_a_coco_file(tmp_path):
 
 @pytest.mark.parametrize(("result", "said"), [
     ({"image_id": 1}, "result 0: has no category_id, bbox, score"),
-    ({"image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}, "image_id 9 is not in"),
+    ({"image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}, "image_id 9 is not in the data set"),
     ({"image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 1}, "category_id 3 is none of 1, 2"),
     ({"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "keypoints": [1]},
-     "has 1 numbers of keypoints; 2 keypoints have 6"),
+     "keypoints is not a list of x, y, score triples"),
+    ({"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1, "keypoints": [1, 2, 1]},
+     "has 1 keypoints; expected 2"),
+    ({"image_id": 1, "category_id": 1, "bbox": [0, 0, "1", 1], "score": 1}, "is not four finite numbers"),
+    ({"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": None}, "score None is not a finite number"),
 ])
 def test_faulty_results_are_named(tmp_path, result, said):
     truth = make(tmp_path / "coco", [])
@@ -126,6 +130,16 @@ def test_faulty_results_are_named(tmp_path, result, said):
     with pytest.raises(FaultsError) as error:
         export(tmp_path / "r.json", tmp_path / "out", coco=truth)
     assert said in str(error.value) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", r"C:\\a.jpg", "deep/../../a.jpg"])
+def test_names_that_lead_outside_are_refused(tmp_path, name):
+    truth = make(tmp_path / "coco", [])
+    data = load_coco(truth)
+    data["images"][0]["file_name"] = name
+    save_coco(truth, data)
+    with pytest.raises(FaultsError, match="leads outside of the images' folder"):
+        export(truth, tmp_path / "out")
 
 
 def test_missing_images_and_shared_names_come_all_at_once(tmp_path):

@@ -126,12 +126,18 @@ def test_a_picture_on_both_sides_is_a_fault(divided, tmp_path):
     described(divided, train="images", val="images/val", flip_idx=[1, 0])
     with pytest.raises(FaultsError, match=r"c\.jpg: is in train and in val"):
         yolo_to_coco(divided, tmp_path / "out", YoloOptions())
+    result = yolo_to_coco(divided, tmp_path / "out", YoloOptions(skip_faulty=True))
+    names = [image["file_name"] for side in result.sides.values() for image in side["images"]]
+    assert sorted(names) == ["train/a.jpg", "train/b.jpg", "val/c.jpg"], "once, not on both sides"
 
 
 def test_two_pictures_with_one_label_file_are_a_fault(divided, tmp_path):
     picture(divided / "images/val/c.png")
     with pytest.raises(FaultsError, match=r"c\.txt: is the label file of 2 images: c\.jpg, c\.png"):
         yolo_to_coco(divided, tmp_path / "out", YoloOptions())
+    result = yolo_to_coco(divided, tmp_path / "out", YoloOptions(skip_faulty=True, keep_empty=True))
+    names = [image["file_name"] for side in result.sides.values() for image in side["images"]]
+    assert sorted(names) == ["train/a.jpg", "train/b.jpg"], "neither became a negative"
 
 
 @pytest.mark.parametrize(("flip", "said"), [([0, 1], "is the identity, though"), ([], "is missing")])
