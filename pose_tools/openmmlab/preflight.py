@@ -54,7 +54,8 @@ def _split_faults(cfg: Config, dataset: dict[str, Any], found: dict[Path, Counts
     keypoint_set = keypoint_set_of(cfg)
     faults = coco_faults(data, path, keypoint_set=keypoint_set, image_dir=image_folder(dataset))
     if not faults:
-        found[path] = _count(data, keypoint_set)
+        # A detector's boxes may be mirrored whatever the object is.
+        found[path] = _count(data, keypoint_set if kind_of(cfg) == "pose" else None)
         if kind_of(cfg) == "pose" and not found[path].instances:
             faults.append(Fault(path, "no instance has a labelled keypoint, so there is nothing to learn from"))
     return faults

@@ -89,5 +89,8 @@ def test_mirroring_in_vain_is_noticed(root, data):
         edit(file, lambda content: content["categories"][0].pop("swap", None))
     cfg.swaps = ()
     assert check_before_run(cfg, ["train"])["train"].mirror_in_vain
+    detector = config(root, data, "rtmdet-tiny-carpose")
+    detector.swaps = ()
+    assert not check_before_run(detector, ["train"])["train"].mirror_in_vain
     cfg.mirror = False
     assert not check_before_run(cfg, ["train"])["train"].mirror_in_vain
