@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "formats": set(),
     "dataset": {"formats"},
     "weights": {"formats", "openmmlab"},
-    "report": {"formats"},
+    "report": {"formats", "dataset"},
     "inference": {"formats", "report", "weights", "openmmlab"},
     "openmmlab": {"formats", "dataset", "weights", "report"},
 }

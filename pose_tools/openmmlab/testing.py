@@ -13,8 +13,8 @@ from typing import Any, Optional
 from mmengine import Config
 
 from pose_tools.console import FaultsError, UserError, table
-from pose_tools.dataset.checks import result_faults
 from pose_tools.dataset.faults import fold_faults
+from pose_tools.dataset.result_checks import result_faults
 from pose_tools.formats.coco import load_coco, write_text
 from pose_tools.openmmlab.config import (
     annotation_file,
