@@ -58,13 +58,18 @@ def mirror_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def guess_swaps(keypoints: Sequence[str]) -> tuple[Pair, ...]:
-    """Guesses from the names which keypoints trade places when the image is mirrored."""
+    """Guesses from the names which keypoints trade places when the image is mirrored; each pair left before right."""
     pairs: list[Pair] = []
     for name in keypoints:
         other = mirror_name(name, keypoints)
         if other is not None and not any(n in pair for pair in pairs for n in (name, other)):
-            pairs.append((name, other))
+            pairs.append((other, name) if _is_right(name, other) else (name, other))
     return tuple(pairs)
+
+
+def _is_right(name: str, other: str) -> bool:
+    letters = [re.sub(rf"(?<![^\W_]){b}(?![^\W_])", a, name) for a, b in _LETTERS]
+    return other in [*(name.replace(b, a) for a, b in _SIDES), *letters]
 
 
 def _completed(names: KeypointSet, notes: Sequence[str]) -> Facts:
@@ -193,6 +198,28 @@ def check_name(name: str) -> None:
                         "starting with a letter")
     if name == TEMPLATE:
         raise UserError(f"{name!r} is what new configs are copied from; choose another name")
+
+
+def default_data_root(name: str, coco: Path | None) -> str:
+    """Where a data set is: the folder of its ``train_coco.json``, else ``data/NAME``.
+
+    Args:
+        name: The data set's name.
+        coco: The COCO file its facts are from, if they are from one.
+
+    Returns:
+        A path relative to the repository where it lies inside, which is what configs go by; else an absolute one.
+    """
+    if coco is None or coco.name != "train_coco.json":
+        return f"data/{name}"
+    folder, root = coco.absolute().parent, CONFIGS.parent
+    return (folder.relative_to(root) if root in folder.parents else folder).as_posix()
+
+
+def missing_data(data_root: str) -> list[str]:
+    """What a training needs and does not find in a data set's folder."""
+    folder = CONFIGS.parent / data_root
+    return [part for part in ("train_coco.json", "val_coco.json", "images/") if not (folder / part).exists()]
 
 
 def render(name: str, facts: Facts, data_root: str) -> dict[str, str]:

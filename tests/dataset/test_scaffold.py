@@ -8,9 +8,11 @@ from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.scaffold import (
     CONFIGS,
     Facts,
+    default_data_root,
     facts_from_coco,
     facts_from_labelme,
     guess_swaps,
+    missing_data,
     new_dataset,
 )
 from pose_tools.formats.coco import save_coco
@@ -29,9 +31,9 @@ def labelme(folder, *shapes):
 
 @pytest.mark.parametrize(("names", "pairs"), [
     (["left-eye", "right-eye", "nose"], [("left-eye", "right-eye")]),
-    (["RightHand", "LeftHand"], [("RightHand", "LeftHand")]),
+    (["RightHand", "LeftHand"], [("LeftHand", "RightHand")]),
     (["l_hip", "r_hip"], [("l_hip", "r_hip")]),
-    (["hip-R", "hip-L"], [("hip-R", "hip-L")]),
+    (["hip-R", "hip-L"], [("hip-L", "hip-R")]),
     (["front_l_wheel", "front_r_wheel"], [("front_l_wheel", "front_r_wheel")]),
     (["左眼", "右眼"], [("左眼", "右眼")]),
     (["tail", "tair", "left"], []),
@@ -154,3 +156,18 @@ def test_a_name_with_quotes_survives(tmp_path):
     odd = KeypointSet(classes=("it's", ), keypoints=('a"b', "c\\d", "鼻"), sigmas=(.1, .1, .1))
     new_dataset("odd", Facts(odd), "data/odd", tmp_path)
     assert read_meta(Path(tmp_path / "_base_/odd/meta.py")) == odd
+
+
+def test_guessed_pairs_have_left_before_right():
+    assert guess_swaps(["r_ear", "nose", "l_ear", "右眼", "左眼", "Right Foot", "Left Foot"]) == (
+        ("l_ear", "r_ear"), ("左眼", "右眼"), ("Left Foot", "Right Foot"))
+
+
+def test_the_data_root_is_where_the_training_file_is(tmp_path, root):
+    assert default_data_root("cat", None) == "data/cat"
+    assert default_data_root("cat", tmp_path / "all.json") == "data/cat"
+    assert default_data_root("cat", tmp_path / "train_coco.json") == tmp_path.as_posix()
+    assert default_data_root("cat", root / "data/cats/train_coco.json") == "data/cats"
+    assert missing_data(str(tmp_path)) == ["train_coco.json", "val_coco.json", "images/"]
+    (tmp_path / "images").mkdir()
+    assert missing_data(str(tmp_path)) == ["train_coco.json", "val_coco.json"]

@@ -40,7 +40,9 @@ dataset_info = dict(
         i: dict(
             name=name,
             id=i,
-            color=((255, 153, 51) if 'left' in name else (51, 153, 255)),
+            # RGB: orange for the first of a swap pair, blue for the second, green for what has no partner.
+            color=next(((255, 153, 51) if a == name else (51, 153, 255) for a, b in swaps if name in (a, b)),
+                       (100, 220, 80)),
             type='',
             swap=next((b if a == name else a for a, b in swaps if name in (a, b)), ''))
         for i, name in enumerate(keypoints)
