@@ -32,6 +32,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--images", type=Path, metavar="DIR", help="where the images are (images/ beside the COCO file)")
     add("--no-images", action="store_true", help="look at the labels only")
     add("--verify-images", action="store_true", help="decode every image: finds damage inside of files")
+    add("--similar", action="store_true", help="look for nearly the same picture in two splits (up to 5000 images that "
+        "is always done)")
     add("--input-size", type=int, nargs=2, metavar=("W", "H"), default=(256, 256), help="of the keypoint model")
     add("--ignore", nargs="+", default=[], metavar="RULE", help="rules to leave out")
     add("--strict", action="store_true", help="warnings give exit code 1 as well")
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_set = read_data_set(args.sources, args.images)
     names, meta = find_meta(data_set, args.meta)
     how = Examination(names is not None, tuple(args.input_size), not args.no_images, args.verify_images,
-                      frozenset(args.ignore))
+                      args.similar, frozenset(args.ignore))
     result = checkup.check(data_set, names, how)
     if args.fix or args.fix_to:
         result = checkup.mend(data_set, names, how, result, args.fix_to, args.overwrite)

@@ -12,7 +12,7 @@ from pose_tools.dataset.file_checks import file_findings, mirroring_findings
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
 from pose_tools.dataset.instance_table import make_table
 from pose_tools.dataset.instance_warnings import instance_warnings
-from pose_tools.dataset.picture_checks import picture_findings
+from pose_tools.dataset.picture_checks import compares_similar, picture_findings
 from pose_tools.dataset.shape_warnings import shape_warnings
 from pose_tools.formats.coco import keypoint_set_from_coco
 from pose_tools.formats.schema import KeypointSet
@@ -30,6 +30,7 @@ class Examination:
         input_size: Width and height of the keypoint model's input in px; ``None`` to not look at the aspects.
         images: Whether to look for the image files and into their first bytes.
         decode: Whether to decode them whole as well.
+        similar: Whether to look for near-duplicates in two splits even where that takes long.
         ignored: Rules to leave out.
     """
 
@@ -37,6 +38,7 @@ class Examination:
     input_size: tuple[int, int] | None = None
     images: bool = True
     decode: bool = False
+    similar: bool = False
     ignored: frozenset[str] = frozenset()
 
 
@@ -53,7 +55,7 @@ def examine(data_set: DataSet, names: KeypointSet | None, how: Examination = Exa
     """
     found = list(label_findings(data_set, names, how))
     if how.images:
-        found += picture_findings(data_set, how.decode)
+        found += picture_findings(data_set, how.decode, compares_similar(data_set, how.similar))
     return in_order(found, how.ignored)
 
 

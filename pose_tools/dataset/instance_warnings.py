@@ -83,6 +83,8 @@ def _same_places(table: InstanceTable, names: KeypointSet) -> Iterator[Finding]:
 def _odd_boxes(table: InstanceTable) -> Iterator[Finding]:
     """Compares box side over points' extent with the other objects of the class that have as many points."""
     enough = table.labelled.sum(axis=1) >= max(3, 0.75 * table.labelled.shape[1])
+    if not enough.any():
+        return
     extents = np.full((len(table), 2), np.nan)
     extents[enough] = np.nanmax(table.points[enough], axis=1) - np.nanmin(table.points[enough], axis=1)
     for number in np.unique(table.classes):

@@ -13,9 +13,12 @@ from pose_tools.console import progress
 from pose_tools.dataset.annotation_checks import is_number
 from pose_tools.dataset.data_set import DataSet
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
+from pose_tools.dataset.likeness import alike_groups, take_prints
 from pose_tools.formats.images import ImageError, ImageHeader, read_header
 
 _TURNED_BY_OPENCV = ("JPEG", "MPO", "PNG")
+# Comparing pictures takes some milliseconds each.
+MOST_COMPARED = 5000
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,14 @@ def picture_findings(data_set: DataSet, decode: bool = False, similar: bool = Tr
         found += _damaged(sound)
     groups = _copies(sound)
     found += [finding for group in groups for finding in _copy_findings(group)]
-    if False and similar and len(data_set.sides) > 1:
+    if similar and len(data_set.sides) > 1:
         found += _similar(sound, groups)
     return found
+
+
+def compares_similar(data_set: DataSet, asked: bool) -> bool:
+    """Whether to look for near-duplicates: when asked to, and for data sets that are small enough to always do it."""
+    return asked or sum(len(data["images"]) for data in data_set.sides.values()) <= MOST_COMPARED
 
 
 def _header_of(picture: Picture) -> ImageHeader | str:
@@ -125,4 +133,17 @@ def _copy_findings(group: list[Picture]) -> Iterator[Finding]:
 
 
 def _similar(pictures: list[Picture], copies: list[list[Picture]]) -> Iterator[Finding]:
-    raise NotImplementedError
+    known = {(picture.split, picture.path) for group in copies for picture in group}
+    by_path = {(picture.split, picture.path): picture for picture in pictures}
+    places = [key for key in by_path if key not in known]
+    order = {split: place for place, split in enumerate(dict.fromkeys(p.split for p in pictures))}
+    prints = take_prints(sorted({path for _, path in places}))
+    splits = defaultdict(list)
+    for split, path in places:
+        splits[path].append(split)
+    for group in alike_groups(prints):
+        alike = [by_path[split, prints.paths[i]] for i in group for split in splits[prints.paths[i]]]
+        first = min(alike, key=lambda picture: order[picture.split])
+        for picture in (p for p in alike if p.split != first.split):
+            yield picture.say("similar", f"is in {picture.split}, and looks like {first.entry['file_name']} in "
+                              f"{first.split}", WARNING, 7)

@@ -103,6 +103,15 @@ def test_what_is_unsound_is_left_out_of_the_table():
     assert warned({"images": [], "annotations": [], "categories": []}) == []
 
 
+def test_boxes_without_keypoints_are_looked_at_as_well():
+    boxes = KeypointSet(NAMES.classes, ())
+    data = make(one([]), one([]), one([]))
+    data["annotations"][2]["image_id"] = 2
+    table = make_table(data, Path("f"), boxes)
+    assert [(f.annotation, f.rule) for f in instance_warnings(table, boxes, (256, 256))] == [(3, "twice")]
+    assert [f.rule for f in balance_warnings({"train": table}, boxes)] == ["rare-class"], "there is no dog"
+
+
 def balance(**splits):
     tables = {split: make_table(make(*objects), Path(f"{split}.json"), NAMES) for split, objects in splits.items()}
     return [(str(f.file), f.rule, f.where or f.what) for f in balance_warnings(tables, NAMES)]
