@@ -13,7 +13,7 @@ from pose_tools.console import progress
 from pose_tools.dataset.annotation_checks import is_number
 from pose_tools.dataset.data_set import DataSet
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
-from pose_tools.dataset.likeness import alike_groups, take_prints
+from pose_tools.dataset.near_duplicates import groups, hash_images, near_duplicates
 from pose_tools.formats.images import ImageError, ImageHeader, read_header
 
 _TURNED_BY_OPENCV = ("JPEG", "MPO", "PNG")
@@ -59,10 +59,10 @@ def picture_findings(data_set: DataSet, decode: bool = False, similar: bool = Tr
     sound = [picture for picture, header in zip(pictures, headers) if isinstance(header, ImageHeader)]
     if decode:
         found += _damaged(sound)
-    groups = _copies(sound)
-    found += [finding for group in groups for finding in _copy_findings(group)]
+    copies = _copies(sound)
+    found += [finding for group in copies for finding in _copy_findings(group)]
     if similar and len(data_set.sides) > 1:
-        found += _similar(sound, groups)
+        found += _similar(sound, copies)
     return found
 
 
@@ -115,11 +115,11 @@ def _copies(pictures: list[Picture]) -> list[list[Picture]]:
     by_size = defaultdict(list)
     for picture in pictures:
         by_size[picture.path.stat().st_size].append(picture)
-    groups = defaultdict(list)
+    by_bytes = defaultdict(list)
     for size, alike in by_size.items():
         for picture in alike if len(alike) > 1 else ():
-            groups[size, _digest(picture.path)].append(picture)
-    return [group for group in groups.values() if len(group) > 1]
+            by_bytes[size, _digest(picture.path)].append(picture)
+    return [group for group in by_bytes.values() if len(group) > 1]
 
 
 def _copy_findings(group: list[Picture]) -> Iterator[Finding]:
@@ -137,12 +137,13 @@ def _similar(pictures: list[Picture], copies: list[list[Picture]]) -> Iterator[F
     by_path = {(picture.split, picture.path): picture for picture in pictures}
     places = [key for key in by_path if key not in known]
     order = {split: place for place, split in enumerate(dict.fromkeys(p.split for p in pictures))}
-    prints = take_prints(sorted({path for _, path in places}))
     splits = defaultdict(list)
     for split, path in places:
         splits[path].append(split)
-    for group in alike_groups(prints):
-        alike = [by_path[split, prints.paths[i]] for i in group for split in splits[prints.paths[i]]]
+    prints = hash_images(sorted(splits))
+    paths = list(prints)
+    for group in groups(near_duplicates(list(prints.values()))):
+        alike = [by_path[split, paths[i]] for i in group for split in splits[paths[i]]]
         first = min(alike, key=lambda picture: order[picture.split])
         for picture in (p for p in alike if p.split != first.split):
             yield picture.say("similar", f"is in {picture.split}, and looks like {first.entry['file_name']} in "
