@@ -27,6 +27,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add = parser.add_argument
     add("config", type=Path, help="a file of configs/")
     add("--work-dir", type=Path, help="where to write (default: work_dirs/NAME_OF_CONFIG)")
+    add("--fold", type=int, metavar="N", help="train on foldN/ of a data set that split_coco.py --folds made")
     add("--resume", nargs="?", const="auto", metavar="CHECKPOINT", help="go on from the newest or a given checkpoint")
     add("--epochs", type=int, help="instead of the config's")
     add("--batch-size", type=int, help="per process, instead of the config's")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -120,12 +121,29 @@ def keypoint_set_of(cfg: Config) -> Optional[KeypointSet]:
     return keypoint_set_from_dict(cfg._cfg_dict.to_dict(), cfg.get("dataset_name") or cfg.filename)
 
 
-def default_work_dir(config: Union[str, Path]) -> Path:
-    """``work_dirs/X`` for ``X.py``; a config dumped into its own work folder belongs there already."""
+def default_work_dir(config: Union[str, Path], fold: Optional[int] = None) -> Path:
+    """Where a run writes: ``work_dirs/X`` for ``X.py``, ``work_dirs/X-fold2`` for its fold 2.
+
+    A config dumped into such a folder belongs there already.
+    """
     config = Path(config).resolve()
-    if config.parent.name == config.stem:
+    if fold is None and re.fullmatch(re.escape(config.stem) + r"(-fold\d+)?", config.parent.name):
         return config.parent
-    return Path("work_dirs") / config.stem
+    return Path("work_dirs") / (config.stem if fold is None else f"{config.stem}-fold{fold}")
+
+
+def use_fold(cfg: Config, fold: int) -> None:
+    """Takes the annotation files from ``foldN/`` of the data set, as ``split_coco.py --folds`` makes them.
+
+    Args:
+        cfg: A loaded config; changed.
+        fold: Which one, from 0.
+    """
+    for split in ("train", "val", "test"):
+        for part in (cfg.get(f"{split}_dataloader", {}).get("dataset"), cfg.get(f"{split}_evaluator")):
+            if part and "ann_file" in part:
+                file = Path(part["ann_file"])
+                part["ann_file"] = (file.parent / f"fold{fold}" / file.name).as_posix()
 
 
 def annotation_file(dataset: dict[str, Any]) -> Path:

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from pose_tools.console import UserError
-from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_of, load_config
+from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_of, load_config, use_fold
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
@@ -31,6 +31,7 @@ class TrainOptions:
 
     config: Path
     work_dir: Optional[Path] = None
+    fold: Optional[int] = None
     resume: Optional[str] = None
     auto_scale_lr: bool = False
     validate: bool = True
@@ -148,7 +149,10 @@ def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
     """
     cfg = load_config(options.config, options.options)
     kind_of(cfg)
-    work_dir = options.work_dir or Path(cfg.get("work_dir") or default_work_dir(options.config))
+    if options.fold is not None:
+        use_fold(cfg, options.fold)
+    own = None if options.fold is not None else cfg.get("work_dir")
+    work_dir = options.work_dir or Path(own or default_work_dir(options.config, options.fold))
     cfg.work_dir, cfg.launcher = str(work_dir), options.launcher
     if options.input_size:
         set_input_size(cfg, options.input_size)

@@ -1,7 +1,9 @@
+import pytest
+
 import pose_tools.openmmlab  # noqa: F401
 from pose_tools.dataset.scaffold import Facts, new_dataset
 from pose_tools.formats.schema import KeypointSet
-from pose_tools.openmmlab.config import load_config
+from pose_tools.openmmlab.config import default_work_dir, load_config, use_fold
 
 CLOCK = KeypointSet(("clock", ), ("twelve", "three"), sigmas=(0.05, 0.05), mirror=False)
 
@@ -30,3 +32,26 @@ def test_the_decision_survives_being_written_down(tmp_path):
     load_config(tmp_path / "rtmpose-s-clock.py").dump(tmp_path / "dumped.py")
     again = load_config(tmp_path / "dumped.py")
     assert flips(again) == [0, 0] and again.model.test_cfg.flip_test is False
+
+
+def test_a_fold_takes_its_own_files_and_its_own_work_folder(root):
+    cfg = load_config(root / "configs/rtmpose-s-carpose.py")
+    use_fold(cfg, 2)
+    assert cfg.train_dataloader.dataset.ann_file == "fold2/train_coco.json"
+    for split in ("val", "test"):
+        assert cfg[f"{split}_dataloader"].dataset.ann_file == "fold2/val_coco.json"
+        assert cfg[f"{split}_evaluator"].ann_file == "data/carpose/fold2/val_coco.json"
+    assert cfg.train_dataloader.dataset.data_root == "data/carpose/", "images stay where they are"
+
+
+@pytest.mark.parametrize(("config", "fold", "folder"), [
+    ("configs/rtmpose-s-a.py", None, "work_dirs/rtmpose-s-a"),
+    ("configs/rtmpose-s-a.py", 3, "work_dirs/rtmpose-s-a-fold3"),
+    ("work_dirs/rtmpose-s-a-fold3/rtmpose-s-a.py", None, "work_dirs/rtmpose-s-a-fold3"),
+    ("work_dirs/rtmpose-s-a/rtmpose-s-a.py", None, "work_dirs/rtmpose-s-a"),
+    ("work_dirs/rtmpose-s-a-folder/rtmpose-s-a.py", None, "work_dirs/rtmpose-s-a"),
+])
+def test_work_folders(tmp_path, monkeypatch, config, fold, folder):
+    monkeypatch.chdir(tmp_path)
+    found = default_work_dir(config, fold)
+    assert found.resolve() == tmp_path / folder
