@@ -9,7 +9,6 @@ import math
 import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -18,8 +17,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from pose_tools.console import UserError, table
+from pose_tools.dataset.input_sizes import closest_aspect
 
 DET_BATCH, POSE_BATCH = 4, 16
+POSE_SIZES = ((192, 96), (128, 128), (96, 192))  # small, so that the demo takes minutes
 LEAST_SCORE = 0.05
 BOX_THRESHOLD = 0.4  # for the pictures; a detector of a few minutes draws many boxes below it
 MARKER = "made_by_demo.txt"
@@ -112,8 +113,7 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 def crop_size(annotations: list[dict[str, Any]]) -> tuple[int, int]:
     """Width and height of crops, px, by the shape of the boxes: wide, high, or square."""
-    aspect = statistics.median(a["bbox"][2] / a["bbox"][3] for a in annotations)
-    return (192, 96) if aspect > 1.4 else (96, 192) if aspect < 1 / 1.4 else (128, 128)
+    return closest_aspect([a["bbox"][2] / a["bbox"][3] for a in annotations], POSE_SIZES)
 
 
 def _epochs(steps: int, samples: int, batch: int) -> int:
