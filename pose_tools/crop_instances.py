@@ -35,8 +35,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Crops and tells what was done."""
     args = parse_args(argv)
-    written = crop_instances(args.src, args.dst, args.margin, args.images, args.overwrite)
+    notes: list[str] = []
+    written = crop_instances(args.src, args.dst, args.margin, args.images, args.overwrite, notes)
     held = ", ".join(f"{split} {len(data['images'])}" for split, data in written.items())
+    print("\n".join(notes), end="\n" if notes else "")
     print(f"wrote {args.dst}: {held} pictures")
     return 0
 

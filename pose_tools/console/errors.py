@@ -58,6 +58,10 @@ def run(main: Callable[[Optional[Sequence[str]]], int], argv: Optional[Sequence[
         What ``main`` returned; 1 after a :class:`UserError` or a file that cannot be read or written;
         130 after Ctrl-C, as shells have it.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Names in any script, and broken ones out of damaged files, must not end a command on a terminal without UTF-8.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main(argv)
     except UserError as error:

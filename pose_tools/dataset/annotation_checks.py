@@ -1,12 +1,12 @@
 """What is wrong with single annotations of a COCO keypoint file; coordinates are image px."""
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pose_tools.dataset.findings import Finding
+from pose_tools.formats.coco_structure import is_finite
 from pose_tools.formats.schema import KeypointSet
 
 # A box may reach this share of the image's width or height beyond its border, as boxes of cut-off objects do.
@@ -19,13 +19,18 @@ Found = tuple[str, str]  # a rule's name and what is wrong
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a JSON value is a finite number to calculate with."""
+    return is_finite(value)
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
     """Whether JSON values are all finite numbers; fast for those that are."""
-    return set(map(type, values)) <= _PLAIN and math.isfinite(sum(values)) or all(map(is_number, values))
+    try:
+        if set(map(type, values)) <= _PLAIN and is_finite(sum(map(abs, values))):
+            return True
+    except OverflowError:  # a whole number that no float can hold
+        return False
+    return all(map(is_number, values))
 
 
 def is_box(value: Any) -> bool:

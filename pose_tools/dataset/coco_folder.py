@@ -1,15 +1,22 @@
 """The layout of a data set's folder: ``images/`` and a COCO file a split."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from pose_tools.console import Fault, UserError
+from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.dataset.annotation_checks import are_numbers
 from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.image_names import locate_images
 from pose_tools.formats.coco import load_coco
+from pose_tools.formats.coco_dialects import normalise_coco
+from pose_tools.formats.images import ImageError, ImageSource, read_header, source_of
 
 SPLITS = ("train", "val", "test")
+# Fields whose values are checked one by one.
+_CHECKED = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "segmentation", "iscrowd"}
 
 
 def find_coco_files(source: Path) -> dict[str, Path]:
@@ -31,23 +38,40 @@ def find_coco_files(source: Path) -> dict[str, Path]:
     return found
 
 
-def read_sides(files: Mapping[str, Path], images: Path) -> tuple[dict[str, dict[str, Any]], list[Fault]]:
+def read_sides(files: Mapping[str, Path], images: Path,
+               notes: list[str] | None = None) -> tuple[dict[str, dict[str, Any]], list[Fault]]:
     """Reads and checks the COCO files of a data set that is to be written again elsewhere.
+
+    What another tool writes differently, but with one meaning, is brought to the contract; see
+    :mod:`pose_tools.formats.coco_dialects`.
 
     Args:
         files: COCO files by split.
         images: Where their images are.
+        notes: Gets a line for each kind of thing that was read differently than it is written.
 
     Returns:
         The contents by split, and their faults; among these ``file_name`` that are absolute or contain ``..``, which
-        would be written outside of the new folder.
+        would be written outside of the new folder, segmentations that are neither polygons nor a run-length code, and
+        fields that are kept but cannot be written again.
 
     Raises:
-        FaultsError: One of them is no COCO file.
+        FaultsError: All files that are no COCO files.
     """
-    sides = {split: load_coco(path) for split, path in files.items()}
+    sides, faults, notes = {}, [], [] if notes is None else notes
+    for split, path in files.items():
+        try:
+            data, told = normalise_coco(load_coco(path))
+        except FaultsError as error:
+            faults += error.faults
+            continue
+        sides[split], more = locate_images(data, images)
+        notes += [f"{path.name}: {line}" for line in (*told, *more)]
+    if len(sides) < len(files):
+        raise FaultsError(faults)
     faults = [fault for split, path in files.items()
-              for fault in [*coco_faults(sides[split], path, image_dir=images), *_outside(sides[split], path)]]
+              for fault in [*coco_faults(sides[split], path, image_dir=images), *_outside(sides[split], path),
+                            *_field_faults(sides[split], path)]]
     return sides, faults
 
 
@@ -57,7 +81,75 @@ def _outside(data: Mapping[str, Any], path: Path) -> list[Fault]:
             for image in named if leads_outside(image["file_name"])]
 
 
+def _field_faults(data: Mapping[str, Any], path: Path) -> Iterator[Fault]:
+    for part, one in (("categories", "category"), ("annotations", "annotation")):
+        for entry in data[part]:
+            other = {key: value for key, value in entry.items() if key not in _CHECKED}
+            if other and not _is_writable(other):
+                yield Fault(path, "has a field that holds NaN, infinity or broken text", f"{one} {entry['id']}")
+    for annotation in data["annotations"]:
+        place = f"annotation {annotation['id']}"
+        if not _is_segmentation(annotation["segmentation"]):
+            said = str(annotation["segmentation"])[:60]
+            yield Fault(path, f"segmentation {said} is neither polygons of x, y pairs nor a run-length code", place)
+        if annotation["iscrowd"] not in (0, 1):
+            yield Fault(path, f"iscrowd is {str(annotation['iscrowd'])[:60]}; expected 0 or 1", place)
+
+
+def _is_segmentation(value: Any) -> bool:
+    if isinstance(value, dict):
+        return {"counts", "size"} <= set(value) and _is_writable(value)
+    return isinstance(value, list) and all(isinstance(part, list) and len(part) % 2 == 0 and are_numbers(part)
+                                           for part in value)
+
+
+def _is_writable(value: Any) -> bool:
+    """Whether JSON has words for a value: not for NaN, infinity and half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except ValueError:
+        return False
+    return True
+
+
 def leads_outside(name: str) -> bool:
     """Whether a file name is absolute or climbs by ``..``, on Linux or on Windows."""
     return any(path.is_absolute() or path.drive or ".." in path.parts
                for path in (PurePosixPath(name), PureWindowsPath(name)))
+
+
+def image_sources(sides: Mapping[str, Mapping[str, Any]], files: Mapping[str, Path],
+                  images: Path) -> tuple[dict[str, list[ImageSource]], list[Fault]]:
+    """Looks at all images of a data set before anything is written.
+
+    Args:
+        sides: Contents without faults, by split.
+        files: The COCO files they are from.
+        images: Where the images are.
+
+    Returns:
+        How to take each image, in the order of ``images``; and the faults: images that are missing, broken or of
+        another size (px, after EXIF orientation) than the COCO file says, so that labels would be drawn elsewhere.
+    """
+    sources: dict[str, list[ImageSource]] = {}
+    faults = []
+    for split, data in sides.items():
+        sources[split] = []
+        for image in progress(data["images"], f"checking {split}"):
+            path = images / image["file_name"]
+            try:
+                source = source_of(path, read_header(path))
+            except ImageError as error:
+                faults.append(Fault(path, str(error)))
+                continue
+            if fault := size_fault(source, (image["width"], image["height"]), files[split]):
+                faults.append(fault)
+            sources[split].append(source)
+    return sources, faults
+
+
+def size_fault(source: ImageSource, size: tuple[float, float], file: Path) -> Fault | None:
+    """Tells that an image is not of the size (width, height in px) that a file says."""
+    if source.size == tuple(size):
+        return None
+    return Fault(source.origin, "is {}x{} px; {} says {:g}x{:g}".format(*source.size, file.name, *size))

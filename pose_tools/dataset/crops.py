@@ -56,16 +56,18 @@ def moved(annotation: Mapping[str, Any], left: int, top: int) -> dict[str, Any]:
 
 
 def crop_instances(source: Path, destination: Path, margin: float = 0.25, images: Path | None = None,
-                   overwrite: bool = False) -> dict[str, dict[str, Any]]:
+                   overwrite: bool = False, notes: list[str] | None = None) -> dict[str, dict[str, Any]]:
     """Cuts every object out of its image.
 
     Args:
         source: A folder with ``train_coco.json`` and so on and ``images/``, or one COCO file.
         destination: The data set's folder; it appears whole or stays as it was. The picture of annotation 12 in
-            ``a/b.jpg`` is ``a/b_12.jpg``. Crowd regions are left out.
+            ``a/b.jpg`` is ``a/b_12.jpg``, or by its place in the list where ids are not numbers from 1. Crowd
+            regions are left out.
         margin: Room on each side, as a share of the box's longer side.
         images: Where the images are, when not in ``images/`` beside the COCO files.
         overwrite: Replace a destination that has contents.
+        notes: Gets a line for each kind of thing that was read in another way than it is written.
 
     Returns:
         The COCO data written, by split.
@@ -80,13 +82,13 @@ def crop_instances(source: Path, destination: Path, margin: float = 0.25, images
     home = source if source.is_dir() else source.parent
     images = images or home / "images"
     check_destination(destination, overwrite, [home, images])
-    sides, faults = read_sides(files, images)
+    sides, faults = read_sides(files, images, notes)
     if faults:
         raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
     written: dict[str, dict[str, Any]] = {}
     with new_folder(destination, overwrite) as folder:
         for split, data in sides.items():
-            written[split] = _crop_split(data, images, folder, split, margin, faults)
+            written[split] = _crop_split(data, images, folder, files[split], margin, faults)
             save_coco(folder / f"{split}_coco.json", written[split])
         if faults:
             raise FaultsError(fold_faults(faults), "nothing was written")
@@ -103,27 +105,32 @@ def _write(path: Path, picture: np.ndarray) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _crop_split(data: Mapping[str, Any], images: Path, folder: Path, split: str, margin: float,
+def _crop_split(data: Mapping[str, Any], images: Path, folder: Path, file: Path, margin: float,
                 faults: list[Fault]) -> dict[str, Any]:
     import cv2
 
     new_images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in data["images"]}
-    for annotation in data["annotations"]:
+    own_ids = all(type(annotation["id"]) is int and annotation["id"] > 0 for annotation in data["annotations"])
+    for number, annotation in enumerate(data["annotations"], 1):
         if not annotation.get("iscrowd"):
-            by_image[annotation["image_id"]].append(annotation)
-    for image in progress(data["images"], f"cropping {split}"):
+            by_image[annotation["image_id"]].append({**annotation, "id": annotation["id"] if own_ids else number})
+    for image in progress(data["images"], f"cropping {file.stem}"):
         picture = cv2.imread(str(images / image["file_name"])) if by_image[image["id"]] else None
         if by_image[image["id"]] and (picture is None or picture.shape[1::-1] != (image["width"], image["height"])):
             found = "cannot be decoded" if picture is None else "is {}x{} px".format(*picture.shape[1::-1])
-            what = f"{found}; expected {image['width']}x{image['height']} px"
+            what = f"{found}; expected {image['width']}x{image['height']} px, by {file.name}"
             faults.append(Fault(images / image["file_name"], what))
             continue
         for annotation in by_image[image["id"]]:
             left, top, right, bottom = crop_window(annotation, (image["width"], image["height"]), margin)
             name = PurePosixPath(image["file_name"])
             name = name.with_name(f"{name.stem}_{annotation['id']}{name.suffix}")
+            if (folder / "images" / name).exists():
+                what = f"its annotation {annotation['id']} is in two of the files: both would be {name}"
+                faults.append(Fault(images / image["file_name"], what))
+                continue
             _write(folder / "images" / name, picture[top:bottom, left:right])
             new_images.append(coco_image(annotation["id"], str(name), (right - left, bottom - top)))
             annotations.append({**moved(annotation, left, top), "image_id": annotation["id"]})

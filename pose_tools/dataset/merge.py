@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.coco_folder import SPLITS, find_coco_files, read_sides
+from pose_tools.dataset.coco_folder import SPLITS, find_coco_files, image_sources, read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, save_coco
-from pose_tools.formats.images import read_header, source_of, write_image
+from pose_tools.formats.images import ImageSource, write_image
 from pose_tools.formats.schema import KeypointSet, Pair
 
 
@@ -28,6 +28,7 @@ class Source:
         files: The files those came from.
         names: Its keypoint set, after renaming.
         rename: New names by old ones.
+        notes: What was read in another way than it is written.
     """
 
     label: str
@@ -36,6 +37,7 @@ class Source:
     files: dict[str, Path]
     names: KeypointSet
     rename: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -78,7 +80,8 @@ def read_sources(paths: Sequence[Path], rename: Mapping[str, str]) -> list[Sourc
     for path in paths:
         files = find_coco_files(path)
         home = path if path.is_dir() else path.parent
-        sides, found = read_sides(files, home / "images")
+        notes: list[str] = []
+        sides, found = read_sides(files, home / "images", notes)
         faults += found
         sets = [keypoint_set_from_coco(sides[split], file) for split, file in files.items()]
         faults += [Fault(file, f"names other classes or keypoints than {next(iter(files.values()))}")
@@ -88,7 +91,8 @@ def read_sources(paths: Sequence[Path], rename: Mapping[str, str]) -> list[Sourc
         taken = {source.label for source in sources}
         label = next(name for n in range(len(paths) + 1)
                      if (name := home.resolve().name + (f"_{n + 1}" if n else "")) not in taken)
-        sources.append(Source(label, home / "images", sides, files, _renamed(sets[0], rename), rename))
+        sources.append(Source(label, home / "images", sides, files, _renamed(sets[0], rename), rename,
+                              notes))
     if unknown := [name for name in rename if name not in old]:
         raise UserError(f"--rename: no class or keypoint is called {', '.join(map(repr, unknown))}")
     for source in sources:
@@ -148,7 +152,7 @@ def _duplicates(sources: Sequence[Source]) -> list[Fault]:
     for group in by_size.values():
         for path, split in group if len(group) > 1 else ():
             other, side = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), (path, split))
-            if other != path:
+            if (other, side) != (path, split):
                 faults.append(Fault(path, f"({split}) is the same picture as {other} ({side})"))
     return faults
 
@@ -190,31 +194,41 @@ def merge(paths: Sequence[Path], destination: Path, rename: Mapping[str, str] | 
         raise FaultsError(fold_faults(faults), "nothing was written; delete one of each, or keep both with "
                           "--keep-duplicates")
     merged = Merged(names, {})
+    pictures = _pictures(sources)
     with new_folder(destination, overwrite) as folder:
         for split in SPLITS:
             if any(split in source.sides for source in sources):
                 first = [1 + sum(len(data[part]) for data in merged.sides.values())
                          for part in ("images", "annotations")]
-                merged.sides[split] = _merge_split(sources, split, names, folder, first)
+                merged.sides[split] = _merge_split(sources, pictures, split, names, folder, first)
                 save_coco(folder / f"{split}_coco.json", merged.sides[split])
     for source in sources:
         held = ", ".join(f"{len(data['images'])} {split}" for split, data in source.sides.items())
-        merged.notes.append(f"{source.label}: {held} images")
+        merged.notes += [f"{source.label}: {held} images", *(f"{source.label}: {note}" for note in source.notes)]
     return merged
 
 
-def _merge_split(sources: Sequence[Source], split: str, names: KeypointSet, folder: Path,
-                 first: Sequence[int]) -> dict[str, Any]:
+def _pictures(sources: Sequence[Source]) -> list[dict[str, list[ImageSource]]]:
+    """How to take the images of each source, by split."""
+    found = [image_sources(source.sides, source.files, source.images) for source in sources]
+    if faults := [fault for _, more in found for fault in more]:
+        raise FaultsError(fold_faults(faults), "nothing was written")
+    return [pictures for pictures, _ in found]
+
+
+def _merge_split(sources: Sequence[Source], pictures: Sequence[Mapping[str, Sequence[ImageSource]]], split: str,
+                 names: KeypointSet, folder: Path, first: Sequence[int]) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for source in sources:
+    for source, found in zip(sources, pictures):
         data = source.sides.get(split)
         if data is None:
             continue
         numbers = {}
-        for image in progress(data["images"], f"writing {source.label} {split}"):
-            path, name = source.images / image["file_name"], PurePosixPath(source.label) / image["file_name"]
-            write_image(source_of(path, read_header(path)), folder / "images" / name)
+        for image, picture in zip(progress(data["images"], f"writing {source.label} {split}"), found[split]):
+            name = PurePosixPath(source.label) / image["file_name"]
+            if not (folder / "images" / name).exists():  # a picture may be in two splits of its set
+                write_image(picture, folder / "images" / name)
             numbers[image["id"]] = first[0] + len(images)
             images.append(coco_image(numbers[image["id"]], str(name), (image["width"], image["height"])))
         mine = source.names.keypoints

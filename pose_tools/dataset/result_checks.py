@@ -32,9 +32,10 @@ def _result_fault(result: Any, image_ids: Collection[Any] | None, categories: Co
     missing = [key for key in needed if not isinstance(result, dict) or key not in result]
     if missing:
         return f"has no {', '.join(missing)}"
-    if image_ids is not None and result["image_id"] not in image_ids:
+    if image_ids is not None and not (isinstance(result["image_id"], (int, str)) and result["image_id"] in image_ids):
         return f"image_id {result['image_id']!r} is not in the data set"
-    if categories is not None and result["category_id"] not in categories:
+    if categories is not None and not (isinstance(result["category_id"], (int, str))
+                                       and result["category_id"] in categories):
         return f"category_id {result['category_id']!r} is none of {', '.join(map(str, categories))}"
     if not is_box(result["bbox"]):
         return f"bbox {result['bbox']!r} is not four finite numbers x, y, w, h"

@@ -167,8 +167,10 @@ def gather(source: Path, options: YoloOptions) -> tuple[YoloFacts, YoloConversio
         FaultsError: All faults, unless faulty images are to be skipped.
     """
     facts = read_yolo_facts(find_data_yaml(source))
-    splits, notes, faults = find_splits(facts)
     names, more = _keypoint_set(facts, options)
+    if faults := names.faults(facts.path):
+        raise FaultsError(faults)
+    splits, notes, faults = find_splits(facts)
     result = YoloConversion(names, notes=[*notes, *more], faults=faults)
     pictures = {split.name: _read(split, facts, options.clip, options.keep_empty, result) for split in splits}
     if result.faults and not options.skip_faulty:

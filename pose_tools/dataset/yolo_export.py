@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
-from pose_tools.dataset.coco_folder import find_coco_files, read_sides
+from pose_tools.dataset.coco_folder import find_coco_files, image_sources, read_sides
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import keypoint_set_from_coco, write_text
-from pose_tools.formats.images import read_header, source_of, write_image
+from pose_tools.formats.images import ImageSource, write_image
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.formats.yolo import YoloObject, data_yaml, format_object
 
@@ -24,7 +24,7 @@ class YoloExport:
     Attributes:
         names: Classes and keypoints.
         sides: The COCO data by split.
-        notes: What YOLO files cannot say and so was left out.
+        notes: What was read in another way than it is written, and what YOLO files cannot say.
     """
 
     names: KeypointSet
@@ -32,8 +32,8 @@ class YoloExport:
     notes: list[str] = field(default_factory=list)
 
 
-def _read(files: dict[str, Path], images: Path) -> tuple[KeypointSet, dict[str, dict[str, Any]]]:
-    sides, faults = read_sides(files, images)
+def _read(files: dict[str, Path], images: Path, notes: list[str]) -> tuple[KeypointSet, dict[str, dict[str, Any]]]:
+    sides, faults = read_sides(files, images, notes)
     if faults:
         raise FaultsError(fold_faults(faults), "nothing was written; mend these first")
     sets = {split: keypoint_set_from_coco(sides[split], files[split]) for split in files}
@@ -90,28 +90,33 @@ def coco_to_yolo(source: Path, destination: Path, images: Path | None = None, ov
     home = source if source.is_dir() else source.parent
     images = images or home / "images"
     check_destination(destination, overwrite, [home, images])
-    names, sides = _read(files, images)
+    notes: list[str] = []
+    names, sides = _read(files, images, notes)
+    pictures, faults = image_sources(sides, files, images)
+    if faults:
+        raise FaultsError(fold_faults(faults), "nothing was written")
     with new_folder(destination, overwrite) as folder:
         for split, data in sides.items():
-            _write_split(data, names, images, folder, split)
+            _write_split(data, names, pictures[split], folder, split)
         write_text(folder / "data.yaml", data_yaml(names, {split: f"images/{split}" for split in sides}))
-    return YoloExport(names, sides, _left_out(sides))
+    return YoloExport(names, sides, [*notes, *_left_out(sides)])
 
 
-def _write_split(data: dict[str, Any], names: KeypointSet, images: Path, folder: Path, split: str) -> None:
+def _write_split(data: dict[str, Any], names: KeypointSet, pictures: Sequence[ImageSource], folder: Path,
+                 split: str) -> None:
     index = {category["id"]: names.classes.index(category["name"]) for category in data["categories"]}
     by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for annotation in data["annotations"]:
         if not annotation.get("iscrowd"):
             by_image[annotation["image_id"]].append(annotation)
     stems: Counter[str] = Counter()
-    for image in progress(data["images"], f"writing {split}"):
-        path = images / image["file_name"]
-        # Label files are looked for by the last "images" in the path.
-        name = PurePosixPath(*(part for part in PurePosixPath(image["file_name"]).parts if part != "images"))
+    for image, picture in zip(progress(data["images"], f"writing {split}"), pictures):
+        # Label files are looked for by the last "images" in the path; a picture that is written anew may become a PNG.
+        parts = PurePosixPath(image["file_name"]).with_name(picture.name).parts
+        name = PurePosixPath(*(part for part in parts if part != "images"))
         stems[str(name.with_suffix(""))] += 1
         if (number := stems[str(name.with_suffix(""))]) > 1:  # a.jpg and a.png would share a.txt
             name = name.with_name(f"{name.stem}_{number}{name.suffix}")
-        write_image(source_of(path, read_header(path)), folder / "images" / split / name)
+        write_image(picture, folder / "images" / split / name)
         text = _label_text(by_image[image["id"]], index, len(names.keypoints), (image["width"], image["height"]))
         write_text(folder / "labels" / split / name.with_suffix(".txt"), text)

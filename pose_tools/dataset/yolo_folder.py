@@ -53,10 +53,17 @@ def find_data_yaml(source: Path) -> Path:
     return found[0]
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name
+        return False
+
+
 def _bases(facts: YoloFacts) -> list[Path]:
     home = facts.path.parent
     root = PureWindowsPath(facts.root).as_posix()
-    return [base for base in dict.fromkeys([home / root, Path(root), home]) if base.is_dir()]
+    return [base for base in dict.fromkeys([home / root, Path(root), home]) if _is_there(base) and base.is_dir()]
 
 
 def _locate(entry: str, bases: Sequence[Path]) -> Path | None:
@@ -69,7 +76,7 @@ def _locate(entry: str, bases: Sequence[Path]) -> Path | None:
         tails = tails[:max(0, len(parts) - 1)]
     for base in bases:
         for tail in (Path(written.as_posix()), *tails):
-            if (base / tail).exists():
+            if _is_there(base / tail):
                 return base / tail
     return None
 
@@ -113,10 +120,12 @@ def find_splits(facts: YoloFacts) -> tuple[list[YoloSplit], list[str], list[Faul
         places = {entry: _locate(entry, bases) for entry in entries}
         notes += [f"{name}: {entry} is not there, left out" for entry, place in places.items() if place is None]
         images = [image for place in places.values() if place is not None for image in _images_of(place)]
-        faults += [Fault(facts.path, f"lists an image that is not there: {image}", name)
-                   for image in images if not image.is_file()]
+        present = [image for image in images if _is_there(image) and image.is_file()]
+        known = set(present)
+        faults += [Fault(facts.path, f"lists an image that is not there: {str(image)[:300]}", name)
+                   for image in dict.fromkeys(images) if image not in known]
         if images:
-            splits.append(YoloSplit(name, list(dict.fromkeys(image for image in images if image.is_file()))))
+            splits.append(YoloSplit(name, list(dict.fromkeys(present))))
     if not splits:
         flat = facts.path.parent / "images"
         images = _images_of(flat) if flat.is_dir() else []
@@ -127,7 +136,7 @@ def find_splits(facts: YoloFacts) -> tuple[list[YoloSplit], list[str], list[Faul
     faults += _orphans(splits)
     for split in splits:
         _pair(split, faults)
-    faults += _shared(splits)
+    faults += _shared(splits, facts.path)
     return splits, notes, faults
 
 
@@ -154,7 +163,7 @@ def _orphans(splits: Iterable[YoloSplit]) -> list[Fault]:
             if os.path.normcase(label) not in known and label.name not in _NO_LABELS]
 
 
-def _shared(splits: Iterable[YoloSplit]) -> list[Fault]:
+def _shared(splits: Iterable[YoloSplit], path: Path) -> list[Fault]:
     owner: dict[Path, str] = {}
     faults = []
     for split in splits:
@@ -162,5 +171,6 @@ def _shared(splits: Iterable[YoloSplit]) -> list[Fault]:
             other = owner.setdefault(image.resolve(), split.name)
             if other != split.name:
                 split.images.remove(image)
-                faults.append(Fault(image, f"is in {other} and in {split.name}: its score would mean nothing"))
+                what = f"is in {other} and in {split.name} of {path.name}: its score would mean nothing"
+                faults.append(Fault(image, what))
     return faults

@@ -15,6 +15,7 @@ from typing import Any, Union
 
 from pose_tools.console import Fault, FaultsError, UserError
 from pose_tools.console.atomic import write_whole
+from pose_tools.formats.coco_structure import structure_faults
 from pose_tools.formats.labelme import read_json
 from pose_tools.formats.schema import KeypointSet
 
@@ -28,7 +29,7 @@ def load_coco(path: Union[str, Path]) -> Coco:
         path: A JSON file.
 
     Returns:
-        Its contents, with ``images``, ``annotations`` and ``categories`` lists of objects that have ids.
+        Its contents, of which :func:`pose_tools.formats.coco_structure.structure_faults` says what can be relied on.
 
     Raises:
         UserError: There is no such file.
@@ -38,20 +39,7 @@ def load_coco(path: Union[str, Path]) -> Coco:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     data = read_json(path)
-    if not isinstance(data, dict):
-        kind = "a list, as COCO results are" if isinstance(data, list) else f"a {type(data).__name__}"
-        raise FaultsError([Fault(path, f"is not a COCO annotation file: it holds {kind}")])
-    faults = []
-    for part in ("images", "annotations", "categories"):
-        entries = data.get(part)
-        if not isinstance(entries, list):
-            what = f"is not a COCO annotation file: it has no list of {part}"
-            faults.append(Fault(path, what))
-            continue
-        for i, entry in enumerate(entries):
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
-                faults.append(Fault(path, "is not an object with an id", f"{part}[{i}]"))
-    if faults:
+    if faults := structure_faults(data, path):
         raise FaultsError(faults)
     return data
 

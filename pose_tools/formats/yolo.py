@@ -9,6 +9,7 @@ Source: the "Pose Estimation Datasets Overview" of the Ultralytics documentation
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,16 @@ from typing import Any, Union
 import yaml
 
 from pose_tools.console import Fault, FaultsError, UserError
+from pose_tools.formats.coco_structure import is_text
 from pose_tools.formats.schema import KeypointSet, Pair
 
 SPLITS = {"train": ("train", ), "val": ("val", "valid", "validation"), "test": ("test", )}
 # A box or point may stick out of the image by this many px: labels are rounded.
 TOLERANCE = 1.0
+_MOST_KEYPOINTS = 10000
+# A few lines of YAML can name a list whose text has billions of letters.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 
 
 @dataclass(frozen=True)
@@ -69,27 +75,36 @@ class YoloObject:
     keypoints: tuple[tuple[float, float, int], ...]
 
 
-def _entries(value: Any) -> tuple[str, ...]:
+def _entries(data: Mapping[str, Any], key: str, path: Path, faults: list[Fault]) -> tuple[str, ...]:
+    """The folders or list files of a split, or the one text of ``path``."""
+    value = data.get(key)
     if value in (None, "", []):
         return ()
-    return tuple(str(entry) for entry in (value if isinstance(value, list) else [value]))
+    entries = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, str) and is_text(entry) and "\0" not in entry for entry in entries):
+        faults.append(Fault(path, f"{key} {_SHORT.repr(value)} is not a path or a list of paths"))
+        return ()
+    return tuple(entries)
 
 
-def _listed_names(value: Any) -> list[Any] | None:
+def _is_name(value: Any) -> bool:
+    # YAML reads a class called 7 or no as something else than text.
+    return isinstance(value, (bool, int, float)) or is_text(value) and bool(value.strip())
+
+
+def _listed_names(value: Any) -> list[str] | None:
     """Names given as a list, or as a mapping from 0-based indices without gaps."""
     if isinstance(value, dict):
-        if sorted(value, key=str) != sorted(range(len(value)), key=str):
+        if not all(type(key) is int for key in value) or sorted(value) != list(range(len(value))):
             return None
-        return [value[i] for i in range(len(value))]
-    return value if isinstance(value, list) else None
+        value = [value[i] for i in range(len(value))]
+    return [str(name) for name in value] if isinstance(value, list) and all(map(_is_name, value)) else None
 
 
 def _flip_fault(flip: Any, count: int) -> str:
-    if not isinstance(flip, list) or sorted(map(str, flip)) != sorted(map(str, range(count))):
-        return f"flip_idx is not a list of the numbers 0 to {count - 1}, each once: {flip}"
+    if not isinstance(flip, list) or not all(type(i) is int for i in flip) or sorted(flip) != list(range(count)):
+        return f"flip_idx is not a list of the numbers 0 to {count - 1}, each once: {_SHORT.repr(flip)}"
     odd = [i for i, j in enumerate(flip) if flip[j] != i]
-    if not odd:
-        return ""
     if not odd:
         return ""
     return f"flip_idx does not swap pairs: mirrored twice, keypoint {odd[0]} becomes {flip[flip[odd[0]]]}"
@@ -113,8 +128,11 @@ def read_yolo_facts(path: Union[str, Path]) -> YoloFacts:
         raise UserError(f"{path}: no such file")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FaultsError([Fault(path, "is not YAML: " + " ".join(str(error).split()))]) from None
+    except RecursionError:
+        raise FaultsError([Fault(path, "is not YAML: nested too deeply")]) from None
+    # Dates that are none, numbers without end and keys of a wrong kind come as Python's own errors.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise FaultsError([Fault(path, "is not YAML: " + " ".join(str(error).split())[:300])]) from None
     if not isinstance(data, dict):
         raise FaultsError([Fault(path, "is not a YOLO data set: it holds no keys")])
     faults = []
@@ -123,21 +141,22 @@ def read_yolo_facts(path: Union[str, Path]) -> YoloFacts:
         faults.append(Fault(path, "names is not a list of class names, nor a mapping from 0, 1, ..."))
     shape = data.get("kpt_shape")
     sound = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape) \
-        and shape[0] > 0 and shape[1] in (2, 3)
+        and 0 < shape[0] <= _MOST_KEYPOINTS and shape[1] in (2, 3)
     if not sound:
         said = "is missing: a set of boxes alone has no keypoints to train on" if shape is None \
-            else f"{shape} is not [number of keypoints, 2 or 3]"
+            else f"{_SHORT.repr(shape)} is not [number of keypoints, 2 or 3]"
         faults.append(Fault(path, f"kpt_shape {said}"))
         raise FaultsError(faults)
     keypoints = _keypoint_names(data, shape[0], path, faults)
     if data.get("flip_idx") and (what := _flip_fault(data["flip_idx"], shape[0])):
         faults.append(Fault(path, what))
+    splits = {split: next((found for key in keys if (found := _entries(data, key, path, faults))), ())
+              for split, keys in SPLITS.items()}
+    root = _entries(data, "path", path, faults)
     if faults:
         raise FaultsError(faults)
-    splits = {split: next((found for key in keys if (found := _entries(data.get(key)))), ())
-              for split, keys in SPLITS.items()}
-    return YoloFacts(path, tuple(map(str, names or ())), shape[0], shape[1], tuple(data.get("flip_idx") or ()),
-                     keypoints, str(data.get("path") or ""), {k: v for k, v in splits.items() if v})
+    return YoloFacts(path, tuple(names or ()), shape[0], shape[1], tuple(data.get("flip_idx") or ()), keypoints,
+                     root[0] if root else "", {k: v for k, v in splits.items() if v})
 
 
 def _keypoint_names(data: Mapping[str, Any], count: int, path: Path, faults: list[Fault]) -> tuple[str, ...]:
@@ -146,7 +165,8 @@ def _keypoint_names(data: Mapping[str, Any], count: int, path: Path, faults: lis
     lists = list(given.values()) if isinstance(given, dict) else [given] if given else []
     if not lists:
         return ()
-    if any(not isinstance(names, list) or len(names) != count or names != lists[0] for names in lists):
+    if any(not isinstance(names, list) or len(names) != count or not all(map(_is_name, names)) or names != lists[0]
+           for names in lists):
         faults.append(Fault(path, f"kpt_names does not list the same {count} names for every class"))
         return ()
     return tuple(map(str, lists[0]))
@@ -182,16 +202,14 @@ def _parse_line(words: Sequence[str], facts: YoloFacts, size: tuple[int, int],
     if len(words) != facts.columns:
         return None, [f"has {len(words)} columns; with kpt_shape [{facts.num_keypoints}, {facts.dims}] it must have "
                       f"{facts.columns}"]
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        bad = next(word for word in words if not _is_number(word))
-        return None, [f"{bad!r} is not a number"]
+    if bad := next((word for word in words if not _is_number(word)), ""):
+        return None, [f"{bad[:60]!r} is not a number"]
+    values = [float(word) for word in words]
     if not all(map(math.isfinite, values)):
         return None, ["holds NaN or infinity"]
     wrong = []
     if values[0] != int(values[0]) or not 0 <= values[0] < len(facts.classes):
-        wrong.append(f"class {words[0]} is not one of 0 to {len(facts.classes) - 1}")
+        wrong.append(f"class {words[0][:60]} is not one of 0 to {len(facts.classes) - 1}")
     box = _box(values[1:5], size, clip, wrong)
     triples = []
     for k in range(facts.num_keypoints):
@@ -206,7 +224,7 @@ def _is_number(word: str) -> bool:
         float(word)
     except ValueError:
         return False
-    return True
+    return word.isascii() and "_" not in word  # Python reads 1_0 and digits of any script
 
 
 def _box(values: Sequence[float], size: tuple[int, int], clip: bool,

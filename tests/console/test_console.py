@@ -58,3 +58,12 @@ def test_progress_passes_items_on_and_is_silent_without_a_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream)
     assert list(progress(iter([1, 2]), "reading", total=2)) == [1, 2]
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "車 \\ud800\n"), ("ascii", "\\u8eca \\ud800\n")])
+def test_what_a_terminal_cannot_show_is_escaped(monkeypatch, encoding, printed):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert run(lambda argv: print("車 \ud800") or 0) == 0
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == printed

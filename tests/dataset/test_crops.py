@@ -47,6 +47,13 @@ def data(tmp_path):
     return folder
 
 
+def test_the_same_crop_of_two_splits_is_a_fault(data, tmp_path):
+    save_coco(data / "val_coco.json", load_coco(data / "train_coco.json"))
+    with pytest.raises(FaultsError, match=r"its annotation 5 is in two of the files: both would be deep/a_5\.png"):
+        crop_instances(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_keypoint_lies_on_the_same_pixel(data, tmp_path):
     crop_instances(data, tmp_path / "out", 0.1)
     before = {a["id"]: a for a in load_coco(data / "train_coco.json")["annotations"]}

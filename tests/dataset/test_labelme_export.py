@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pose_tools import coco2labelme
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.convert import ConvertOptions, convert
-from pose_tools.dataset.labelme_export import gather, shapes_of, write_labelme_files
+from pose_tools.dataset.labelme_export import shapes_of, write_labelme_files
+from pose_tools.dataset.labelme_sources import gather
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 
@@ -111,6 +112,40 @@ def test_results_on_the_images_of_a_coco_file(tmp_path):
     done = export(tmp_path / "r.json", tmp_path / "out", coco=truth)
     assert (done.images, done.objects) == (2, 1)
     assert json.loads((tmp_path / "out/a.json").read_text(encoding="utf-8"))["shapes"] == []
+
+
+@pytest.mark.parametrize("named", [
+    {"image_id": "a"},  # Ultralytics: the file's name without its ending
+    {"image_id": "a", "file_name": "a.jpg"},
+    {"image_id": 2, "file_name": "a.jpg"},  # a name says more than a number that only looks like an id
+])
+def test_results_that_name_their_image(tmp_path, named):
+    truth = make(tmp_path / "coco", [])
+    (tmp_path / "r.json").write_text(json.dumps([{**named, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]))
+    export(tmp_path / "r.json", tmp_path / "out", coco=truth)
+    assert len(json.loads((tmp_path / "out/a.json").read_text(encoding="utf-8"))["shapes"]) == 1
+
+
+def test_results_that_name_their_image_by_a_number(tmp_path):
+    truth = make(tmp_path / "coco", [], ("000017.jpg", "000018.jpg"))
+    (tmp_path / "r.json").write_text(json.dumps([{"image_id": 18, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]))
+    export(tmp_path / "r.json", tmp_path / "out", coco=truth)
+    assert len(json.loads((tmp_path / "out/000018.json").read_text(encoding="utf-8"))["shapes"]) == 1
+
+
+def test_a_score_makes_an_annotation_no_result(tmp_path):
+    annotation = coco_annotation(1, 1, 1, (10, 20, 40, 60), [(12, 22, 1), (0, 0, 0)])
+    truth = make(tmp_path / "coco", [{**annotation, "score": 0.75}])
+    export(truth, tmp_path / "out", keypoint_thr=1.5)
+    _, nose = json.loads((tmp_path / "out/a.json").read_text(encoding="utf-8"))["shapes"]
+    assert nose["flags"] == {"occluded": True} and nose["description"] == ""
+
+
+def test_outlines_labelme_cannot_hold_are_told(tmp_path):
+    runs = {"size": [100, 200], "counts": [10, 5, 19985]}
+    truth = make(tmp_path / "coco", [coco_annotation(1, 1, 1, (10, 20, 40, 60), [], runs, 5)])
+    assert gather(truth, None, None, None, 0.3)[3] == [
+        "left out: 1 outlines that are run-length codes or do not touch their box; the boxes stay"]
 
 
 @pytest.mark.parametrize(("result", "said"), [

@@ -83,6 +83,15 @@ def test_the_same_picture_twice(tmp_path):
     assert len(merge(sources, tmp_path / "out", keep_duplicates=True).sides["train"]["images"]) == 2
 
 
+def test_a_picture_in_two_splits_of_one_set(tmp_path):
+    sources = [make(tmp_path / "a", EARS, 10), make(tmp_path / "b", EARS, 20)]
+    save_coco(tmp_path / "a/val_coco.json", load_coco(tmp_path / "a/train_coco.json"))
+    with pytest.raises(FaultsError, match=r"train\.png: \(val\) is the same picture as .*train\.png \(train\)"):
+        merge(sources, tmp_path / "out")
+    merged = merge(sources, tmp_path / "out", keep_duplicates=True)
+    assert {split: len(data["images"]) for split, data in merged.sides.items()} == {"train": 2, "val": 1}
+
+
 def test_folders_of_one_name_are_kept_apart(tmp_path):
     sources = [make(tmp_path / "x/data", EARS, 10), make(tmp_path / "y/data", EARS, 20)]
     names = [image["file_name"] for image in merge(sources, tmp_path / "out").sides["train"]["images"]]

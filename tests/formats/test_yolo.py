@@ -120,7 +120,7 @@ def test_a_data_yaml(tmp_path):
     ({"names": ["a"]}, "kpt_shape is missing"),
     ({"names": ["a"], "kpt_shape": [0, 3]}, "kpt_shape [0, 3] is not"),
     ({"names": ["a"], "kpt_shape": [2, 4]}, "kpt_shape [2, 4] is not"),
-    ({"names": ["a"], "kpt_shape": "x"}, "kpt_shape x is not"),
+    ({"names": ["a"], "kpt_shape": "x"}, "kpt_shape 'x' is not"),
     ({"kpt_shape": [2, 3]}, "names is not a list"),
     ({"names": {0: "a", 2: "b"}, "kpt_shape": [2, 3]}, "names is not a list"),
     ({"names": ["a"], "kpt_shape": [3, 3], "flip_idx": [1, 2, 0]}, "mirrored twice, keypoint 0 becomes 2"),
