@@ -3,11 +3,12 @@
 Examples:
     python pose_tools/labelme2coco.py photos data/wheels
     python pose_tools/labelme2coco.py photos data/carpose --meta configs/_base_/carpose/meta.py --split 0.9
-    python pose_tools/labelme2coco.py json data/people --images pictures --group-by "^[^_]+"
+    python pose_tools/labelme2coco.py json data/people --images pictures --group-by "^[^_]+" --verify-images
 
 SRC is searched with its subfolders. Which points belong to which object is told by group_id, or else by the
 boxes (rectangles, polygons, circles) they lie in. DST gets images/, train_coco.json and val_coco.json; it
-is made in one step, and after any error it is as it was. All faults are listed at once.
+is made in one step, and after any error it is as it was. All faults are listed at once. Of images only the first and
+last bytes are looked at, unless --verify-images has them decoded. Large folders are read by several processes.
 """
 from __future__ import annotations
 
@@ -47,6 +48,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--ignore-labels", nargs="+", default=[], metavar="LABEL", help="labels to pass over")
     add("--skip-faulty", action="store_true", help="leave out images with faults and say how many")
     add("--keep-empty", action="store_true", help="keep images without a labelme file, as negatives")
+    add("--verify-images", action="store_true", help="decode every image, to find those damaged inside")
+    add("--workers", type=int, metavar="N", help="processes for large folders; 1: no more than this one (one a "
+        "processor)")
     add("--overwrite", action="store_true", help="replace DST when it has contents")
     return parser.parse_args(argv)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from pose_tools.console import Fault, FaultsError, UserError
-from pose_tools.dataset.convert import ConvertOptions
+from pose_tools.dataset.conversion import ConvertOptions
 from pose_tools.formats.ownership import Pad
 from pose_tools.formats.schema import read_meta
 
@@ -82,4 +82,6 @@ def make_options(args: argparse.Namespace) -> ConvertOptions:
         group_by=args.group_by,
         skip_faulty=args.skip_faulty,
         keep_empty=args.keep_empty,
-        overwrite=args.overwrite)
+        overwrite=args.overwrite,
+        verify_images=args.verify_images,
+        workers=args.workers)

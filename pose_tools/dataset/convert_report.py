@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pose_tools.dataset.convert import Conversion
-from pose_tools.dataset.counts import Counts, count, count_table
+from pose_tools.dataset.conversion import Conversion
+from pose_tools.dataset.counts import Counts, count_table
 from pose_tools.dataset.faults import fold_faults
 
 
@@ -25,7 +25,7 @@ def _notes(result: Conversion) -> list[str]:
     embedded = sum(p.source.embedded for p in pictures)
     if embedded:
         lines.append(f"{embedded} images were taken out of imageData")
-    made = sum(not i.shapes for p in pictures for i in p.instances)
+    made = sum(thing.made for picture in pictures for thing in picture.objects)
     if made:
         lines.append(f"{made} boxes were made around points")
     if result.passed_over:
@@ -37,7 +37,8 @@ def _notes(result: Conversion) -> list[str]:
 def _left_out(result: Conversion, kept_empty: bool) -> list[str]:
     lines = []
     if result.without_labels:
-        rest = [path for path in result.without_labels if path not in result.copies]
+        copies = set(result.copies)
+        rest = [path for path in result.without_labels if path not in copies]
         end = "kept as negatives" if kept_empty else "left out (keep them as negatives with --keep-empty)"
         if rest:
             lines.append(_listed(f"images without a labelme file {end}", rest))
@@ -55,7 +56,7 @@ def _warnings(result: Conversion, counted: Counts, share: float) -> list[str]:
     if not result.val:
         why = "--split 1" if share == 1 else "there is a single image or group"
         lines.append(f"no val_coco.json was written: all images are for training ({why})")
-    elif not any(picture.instances for picture in result.val):
+    elif not any(picture.objects for picture in result.val):
         lines.append("warning: no image for validation has an object; try another --seed")
     for what, names, counts in (("class", result.names.classes, counted.classes),
                                 ("keypoint", result.names.keypoints, counted.labelled)):
@@ -77,10 +78,9 @@ def describe(result: Conversion, destination: Path, kept_empty: bool, share: flo
     Returns:
         Lines to print: notes, what was left out, a table of counts, and where the files are.
     """
-    counts = {side: count(data, result.names) for side, data in result.sides.items()}
-    every = sum(counts.values(), Counts())
+    every = sum(result.counts.values(), Counts())
     groups = [f"{result.groups} groups were kept on one side each"] if result.groups else []
     files = ", ".join(["images/", "train_coco.json", *(["val_coco.json"] if result.val else [])])
     parts = [*_notes(result), *groups, *_left_out(result, kept_empty), *_warnings(result, every, share), "",
-             count_table(counts, result.names), "", f"wrote {destination}: {files}"]
+             count_table(result.counts, result.names), "", f"wrote {destination}: {files}"]
     return "\n".join(parts)

@@ -1,8 +1,8 @@
 """Decoding image files to find those that are damaged behind a sound header.
 
-What can be found: data that is missing or replaced inside a file, whatever its end looks like; of single flipped bits
-in a JPEG about a quarter. The others change some pixels and leave a file that is as valid as before: JPEG has no
-checksums. PNG has, so there every flipped bit is found.
+What can be found: data that is missing or replaced inside a file, whatever its end looks like (in trials all of it);
+of single flipped bits in a JPEG one in five. The others change some pixels and leave a file that is as valid as before:
+JPEG has no checksums. PNG has, so there every flipped bit is found.
 
 Pillow silences the warnings in which libjpeg says all this; OpenCV lets them through to the process's stderr, which is
 why they are read from there. The room ``formats`` does without OpenCV; that is why this module is not in it.

@@ -9,20 +9,17 @@ import io
 import os
 import shutil
 import unicodedata
-import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Union
+from typing import NamedTuple, Optional, Union
 
-from pose_tools.console import Fault, FaultsError, UserError
-from pose_tools.formats.labelme import LabelmeFile, find_files, read_embedded_image
+from pose_tools.console import Fault, FaultsError
+from pose_tools.formats.headers import ImageError, ImageHeader, Size, read_header
+from pose_tools.formats.labelme import FoundFile, LabelmeFile, read_embedded_image, scan_files
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-Size = tuple[int, int]
+__all__ = ["IMAGE_SUFFIXES", "FoundImage", "ImageError", "ImageHeader", "ImageIndex", "ImageSource", "Size",
+           "find_image", "link_or_copy", "read_header", "source_of", "write_image"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm",
                   ".pgm")
@@ -31,35 +28,9 @@ _TURNED_BY_CV2 = ("JPEG", "MPO", "PNG")
 _READ_BY_CV2 = (*_TURNED_BY_CV2, "BMP", "TIFF", "WEBP", "PPM")
 _SUFFIXES_OF = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".jpg", ".jpeg"), "PNG": (".png", ),
                 "BMP": (".bmp", ), "TIFF": (".tif", ".tiff"), "WEBP": (".webp", ), "PPM": (".ppm", ".pgm")}
-_ORIENTATION = 0x0112
 
 
-class ImageError(UserError):
-    """An image file that cannot be used; its text does not name the file."""
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What the first bytes of an image file say.
-
-    Attributes:
-        stored: (width, height) of the rows in the file.
-        orientation: EXIF orientation, 1 to 8; 1 is upright.
-        format: PIL's name such as ``"JPEG"``.
-    """
-
-    stored: Size
-    orientation: int
-    format: str
-
-    @property
-    def upright(self) -> Size:
-        """(width, height) after EXIF orientation; 5 to 8 are quarter turns."""
-        return self.stored[::-1] if self.orientation >= 5 else self.stored
-
-
-@dataclass(frozen=True)
-class ImageSource:
+class ImageSource(NamedTuple):
     """An image to put into a data set, and how.
 
     Attributes:
@@ -72,7 +43,7 @@ class ImageSource:
         note: Why something other than the file under ``imagePath`` is used; empty when nothing is to be said.
     """
 
-    origin: Path
+    origin: Union[str, Path]
     size: Size
     name: str
     embedded: bool = False
@@ -80,62 +51,21 @@ class ImageSource:
     note: str = ""
 
 
-def read_header(image: Union[Path, bytes]) -> ImageHeader:
-    """Reads size and orientation without decoding, and decodes only a file whose end is missing.
+class FoundImage(NamedTuple):
+    """The image of a labelme file.
 
-    Args:
-        image: A path or the bytes of an image file.
-
-    Raises:
-        ImageError: It is empty, not an image, or cut short.
+    Attributes:
+        source: The image, ``None`` when there is none.
+        real: Where its file really is, behind all links; empty for an embedded image.
+        claimed: Where the files really are that it may be mistaken for, and which therefore are no images without
+            annotations.
+        faults: Why there is none.
     """
-    from PIL import Image
 
-    source = io.BytesIO(image) if isinstance(image, bytes) else image
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(source) as opened:
-                header = _header(opened)
-                if not _ends_whole(image, header.format):
-                    opened.load()
-    except Image.UnidentifiedImageError:
-        empty = len(image) == 0 if isinstance(image, bytes) else image.stat().st_size == 0
-        raise ImageError("is empty" if empty else "is not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"cannot be decoded: {error}") from None
-    return header
-
-
-def _header(opened: Image.Image) -> ImageHeader:
-    size = opened.size
-    if opened.format == "TIFF":
-        # PIL's size of a TIFF is turned or not, depending on its version.
-        tags = opened.tag_v2  # type: ignore[attr-defined]
-        size = int(tags.get(256, size[0])), int(tags.get(257, size[1]))
-    return ImageHeader(size, _orientation(opened), opened.format or "")
-
-
-def _orientation(opened: Image.Image) -> int:
-    # PIL decodes a whole PNG to look for EXIF data behind the pixels, where nobody puts it.
-    if opened.format == "PNG" and "exif" not in opened.info:
-        return 1
-    try:
-        value = opened.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF data raises anything; OpenCV ignores it as well
-        return 1
-    return value if value in range(1, 9) else 1
-
-
-def _ends_whole(image: Union[Path, bytes], kind: str) -> bool:
-    mark = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}.get(kind)
-    if mark is None:
-        return False
-    if isinstance(image, bytes):
-        return mark in image[-32:]
-    with open(image, "rb") as file:
-        file.seek(max(0, image.stat().st_size - 32))
-        return mark in file.read()
+    source: Optional[ImageSource]
+    real: str
+    claimed: tuple[str, ...]
+    faults: list[Fault]
 
 
 def _key(text: str) -> str:
@@ -146,7 +76,7 @@ class ImageIndex:
     """The image files below some folders, to be found again by name after they were moved."""
 
     def __init__(self, folders: Sequence[Path], leave_out: Iterable[Path] = ()) -> None:
-        """Lists the folders' images once.
+        """Lists the folders' images once, as ``files``.
 
         Args:
             folders: Searched with their subfolders.
@@ -154,48 +84,67 @@ class ImageIndex:
         """
         self.roots = list(folders)
         barred = list(leave_out)
-        self.paths: list[Path] = []
-        self.relative: dict[Path, PurePosixPath] = {}
+        by_place: dict[str, FoundFile] = {}
         for root in self.roots:
-            for path in find_files(root, IMAGE_SUFFIXES, barred):
-                real = path.resolve()
-                if real not in self.relative:
-                    self.relative[real] = PurePosixPath(*path.relative_to(root).parts)
-                    self.paths.append(path)
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        self._by_stem: dict[str, list[Path]] = defaultdict(list)
-        for path in self.paths:
-            self._by_name[_key(path.name)].append(path)
-            self._by_stem[_key(path.stem)].append(path)
+            for file in scan_files(root, IMAGE_SUFFIXES, barred):
+                by_place.setdefault(file.real, file)
+        self.files = list(by_place.values())
+        self._by_path = {file.path: file for file in self.files}
+        self._real_folders: dict[str, str] = {}
+        self._names: Optional[tuple[dict[str, list[FoundFile]], dict[str, list[FoundFile]]]] = None
 
-    def candidates(self, file: LabelmeFile) -> list[list[Path]]:
+    def _namesakes(self, by_stem: bool, name: str) -> list[FoundFile]:
+        """Files of a name, or of a name up to its extension; most folders never ask for one."""
+        if self._names is None:
+            self._names = defaultdict(list), defaultdict(list)
+            for file in self.files:
+                whole = os.path.basename(file.path)
+                self._names[0][_key(whole)].append(file)
+                self._names[1][_key(PurePosixPath(whole).stem)].append(file)
+        return self._names[by_stem].get(_key(name), [])
+
+    def _located(self, path: str) -> FoundFile:
+        """A file that is not in the index, or is there by another path."""
+        folder, name = os.path.split(path)
+        # Windows knows a file by names in other letters, too; only the system can tell the real one.
+        if os.name == "nt" or os.path.islink(path):
+            return FoundFile(path, os.path.realpath(path))
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        return FoundFile(path, os.path.join(self._real_folders[folder], name))
+
+    def candidates(self, file: LabelmeFile) -> Iterator[list[FoundFile]]:
         """Image files that may belong to a labelme file, the likeliest first.
 
         Args:
             file: Its ``imagePath`` is tried as it stands, then its name anywhere in the folders in any case,
                 then with another extension, then the labelme file's own name beside it.
 
-        Returns:
-            Lists of equally likely files.
+        Yields:
+            Lists of equally likely files; none comes twice.
         """
-        wanted = PureWindowsPath(file.image_path)
-        ranks: list[list[Path]] = []
-        for direct in dict.fromkeys([file.image_path, wanted.as_posix()]):
-            if direct and (file.path.parent / direct).is_file():
-                ranks.append([file.path.parent / direct])
-        if wanted.name:
-            ranks += _ranked(self._by_name[_key(wanted.name)], wanted, file.path)
-            ranks += _ranked(self._by_stem[_key(wanted.stem)], wanted, file.path)
-        own = [path for path in self._by_stem[_key(file.path.stem)] if path.parent == file.path.parent]
-        ranks += _ranked(own, wanted, file.path)
-        seen: set[Path] = set()
-        unique = []
-        for rank in ranks:
-            fresh = {path.resolve(): path for path in rank if path.resolve() not in seen}
-            seen |= set(fresh)
+        seen: set[str] = set()
+        for rank in self._ranks(file):
+            fresh = {found.real: found for found in rank if found.real not in seen}
+            seen.update(fresh)
             if fresh:
-                unique.append(list(fresh.values()))
-        return unique
+                yield list(fresh.values())
+
+    def _ranks(self, file: LabelmeFile) -> Iterator[list[FoundFile]]:
+        home = os.path.dirname(file.path)
+        beside = self._by_path.get(os.path.join(home, file.image_path))
+        if beside:
+            yield [beside]
+        wanted = PureWindowsPath(file.image_path)
+        for direct in dict.fromkeys([file.image_path, wanted.as_posix()]):
+            path = os.path.join(home, direct)
+            if direct and not beside and os.path.isfile(path):
+                yield [self._located(str(Path(path)))]
+        if wanted.name:
+            yield from _ranked(self._namesakes(False, wanted.name), wanted, Path(file.path))
+            yield from _ranked(self._namesakes(True, wanted.stem), wanted, Path(file.path))
+        own = self._namesakes(True, Path(file.path).stem)
+        yield from _ranked([found for found in own if os.path.dirname(found.path) == home], wanted, Path(file.path))
 
 
 def _shared_tail(a: Sequence[str], b: Sequence[str]) -> int:
@@ -207,20 +156,20 @@ def _shared_tail(a: Sequence[str], b: Sequence[str]) -> int:
     return count
 
 
-def _ranked(paths: Sequence[Path], wanted: PureWindowsPath, label_file: Path) -> list[list[Path]]:
+def _ranked(files: Sequence[FoundFile], wanted: PureWindowsPath, label_file: Path) -> list[list[FoundFile]]:
     """Orders namesakes: folders as in imagePath, folders as of the labelme file, nearest, same case."""
     def rank(path: Path) -> tuple[int, int, int, bool]:
         folders, home = path.parent.parts, label_file.parent.parts
         return (-_shared_tail(folders, wanted.parent.parts), -_shared_tail(folders, home),
                 -len(os.path.commonprefix([folders, home])), path.name != wanted.name)
 
-    by_rank: dict[tuple[int, int, int, bool], list[Path]] = defaultdict(list)
-    for path in paths:
-        by_rank[rank(path)].append(path)
+    by_rank: dict[tuple[int, int, int, bool], list[FoundFile]] = defaultdict(list)
+    for file in files:
+        by_rank[rank(Path(file.path))].append(file)
     return [by_rank[key] for key in sorted(by_rank)]
 
 
-def _as_source(origin: Path, header: ImageHeader, size: Size | None, embedded: bool,
+def _as_source(origin: Union[str, Path], header: ImageHeader, size: Size | None, embedded: bool,
                name: str) -> ImageSource:
     """Decides how to write an image so that OpenCV reads what was annotated; the sizes already agree."""
     # labelme turns a file upright before it shows it, but shows embedded data as stored.
@@ -241,9 +190,9 @@ def _as_source(origin: Path, header: ImageHeader, size: Size | None, embedded: b
     return ImageSource(origin, shown, name, embedded, how, note)
 
 
-def source_of(path: Path, header: ImageHeader) -> ImageSource:
+def source_of(path: Union[str, Path], header: ImageHeader) -> ImageSource:
     """How to take an image file into a data set when no labelme file describes it."""
-    return _as_source(path, header, None, False, path.name)
+    return _as_source(path, header, None, False, os.path.basename(path))
 
 
 def _agrees(header: ImageHeader, size: Size | None) -> bool:
@@ -252,7 +201,7 @@ def _agrees(header: ImageHeader, size: Size | None) -> bool:
     return size is None or size in (header.upright, unturned)
 
 
-def find_image(file: LabelmeFile, index: ImageIndex) -> tuple[ImageSource | None, list[Path], list[Fault]]:
+def find_image(file: LabelmeFile, index: ImageIndex) -> FoundImage:
     """Finds the image that a labelme file was drawn on.
 
     A file under the right name but of another size than the labelme file says is not that image.
@@ -262,51 +211,55 @@ def find_image(file: LabelmeFile, index: ImageIndex) -> tuple[ImageSource | None
         index: The images at hand.
 
     Returns:
-        The image or ``None``; the files it may be mistaken for, which therefore are no images without
-        annotations; and the faults when there is no image.
+        The image, or the faults when there is none; and the files it may be mistaken for.
     """
-    claimed, refused = [], []
+    claimed: list[str] = []
+    refused: list[str] = []
     for rank in index.candidates(file):
         fitting = []
-        for path in rank:
-            claimed.append(path)
+        for found in rank:
+            claimed.append(found.real)
             try:
-                header = read_header(path)
+                header = read_header(found.path)
             except ImageError as error:
-                refused.append(f"{path} {error}")
+                refused.append(f"{found.path} {error}")
                 continue
             if _agrees(header, file.size):
-                fitting.append((path, header))
+                fitting.append((found, header))
             else:
-                refused.append("{} is {}x{}".format(path, *header.upright))
+                refused.append("{} is {}x{}".format(found.path, *header.upright))
         if len(fitting) > 1 and not file.embeds_image:
-            names = " and ".join(str(path) for path, _ in fitting)
-            return None, claimed, [Fault(file.path, f"its image '{file.image_path}' may be {names}")]
+            names = " and ".join(found.path for found, _ in fitting)
+            return _no_image(file, claimed, f"its image '{file.image_path}' may be {names}")
         if len(fitting) == 1:
-            path, header = fitting[0]
-            return _as_source(path, header, file.size, False, path.name), claimed, []
+            found, header = fitting[0]
+            source = _as_source(found.path, header, file.size, False, os.path.basename(found.path))
+            return FoundImage(source, found.real, tuple(claimed), [])
     return _from_embedded(file, index, claimed, refused)
 
 
-def _from_embedded(file: LabelmeFile, index: ImageIndex, claimed: list[Path],
-                   refused: list[str]) -> tuple[ImageSource | None, list[Path], list[Fault]]:
+def _no_image(file: LabelmeFile, claimed: Sequence[str], what: str) -> FoundImage:
+    return FoundImage(None, "", tuple(claimed), [Fault(file.path, what)])
+
+
+def _from_embedded(file: LabelmeFile, index: ImageIndex, claimed: Sequence[str], refused: list[str]) -> FoundImage:
     if file.embeds_image:
         try:
             header = read_header(read_embedded_image(file.path))
             if _agrees(header, file.size):
-                name = PureWindowsPath(file.image_path).name or file.path.stem
-                source = _as_source(file.path, header, file.size, True, name)
+                name = PureWindowsPath(file.image_path).name or Path(file.path).stem
+                source = _as_source(str(file.path), header, file.size, True, name)
                 if refused:
-                    source = replace(source, note=f"embedded image used, for {refused[0]}")
-                return source, claimed, []
+                    source = source._replace(note=f"embedded image used, for {refused[0]}")
+                return FoundImage(source, "", tuple(claimed), [])
             refused.append("imageData is {}x{}".format(*header.upright))
         except (ImageError, FaultsError) as error:
             refused.append(f"imageData {error}")
     if refused:
         size = "{}x{}".format(*file.size) if file.size else "unknown size"
-        return None, claimed, [Fault(file.path, f"its image ({size}) is not there: {'; '.join(refused)}")]
-    what = f"its image '{file.image_path}' is nowhere below {', '.join(map(str, index.roots))}"
-    return None, claimed, [Fault(file.path, what)]
+        return _no_image(file, claimed, f"its image ({size}) is not there: {'; '.join(refused)}")
+    places = ", ".join(map(str, index.roots))
+    return _no_image(file, claimed, f"its image '{file.image_path}' is nowhere below {places}")
 
 
 def write_image(source: ImageSource, path: Path) -> None:
@@ -320,14 +273,32 @@ def write_image(source: ImageSource, path: Path) -> None:
         OSError: It cannot be read or written.
         FaultsError: Embedded data has gone.
     """
+    if not source.rewrite and not source.embedded:
+        link_or_copy(source.origin, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
+    data = read_embedded_image(source.origin) if source.embedded else b""
     if source.rewrite:
-        data = io.BytesIO(read_embedded_image(source.origin)) if source.embedded else source.origin
-        _save_png(data, path, source.rewrite == "upright")
-    elif source.embedded:
-        path.write_bytes(read_embedded_image(source.origin))
+        _save_png(io.BytesIO(data) if source.embedded else source.origin, path, source.rewrite == "upright")
     else:
-        origin = source.origin.resolve()
+        path.write_bytes(data)
+
+
+def link_or_copy(origin: Union[str, Path], path: Union[str, Path]) -> None:
+    """Puts a file into place: hard-linked where that works, else copied; a link is followed.
+
+    Args:
+        origin: The file.
+        path: Where to put it; its folder is made.
+
+    Raises:
+        OSError: It cannot be read or written.
+    """
+    origin = os.path.realpath(origin) if os.path.islink(origin) else origin
+    try:
+        os.link(origin, path)
+    except OSError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             os.link(origin, path)
         except OSError:

@@ -14,9 +14,8 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from pose_tools.console import Fault, FaultsError
 
@@ -26,10 +25,13 @@ BOX_KINDS = ("rectangle", "polygon", "circle", "mask")
 # How many points a shape of each kind has; labelme 5.5 and its forks may write all four corners.
 _POINT_COUNTS = {"point": (1, 1), "rectangle": (2, 4), "circle": (2, 2), "mask": (2, 2),
                  "polygon": (3, math.inf)}
+_USUAL_COUNTS = {"point": 1, "rectangle": 2}
+_NO_FLAGS: Mapping[str, Any] = {}
+# Beyond this, areas would no longer be finite numbers.
+_LARGEST = 1e100
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """One annotation of a labelme file.
 
     Attributes:
@@ -47,8 +49,8 @@ class Shape:
     label: str
     kind: str
     points: tuple[Point, ...]
-    group: str | None = None
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    group: Optional[str] = None
+    flags: Mapping[str, Any] = _NO_FLAGS
     description: str = ""
     number: int = 1
     mask: str = ""
@@ -61,12 +63,11 @@ class Shape:
         return f"{self.label or 'no label'}{group} (shape {self.number})"
 
 
-@dataclass(frozen=True)
-class LabelmeFile:
+class LabelmeFile(NamedTuple):
     """A labelme file without its embedded image, which is read again when it is needed.
 
     Attributes:
-        path: Where it was read from.
+        path: Where it was read from, as it was given.
         image_path: ``imagePath`` as written, perhaps with backslashes; empty when it has none.
         size: (width, height) the file claims for its image in pixels; ``None`` when it does not say.
         shapes: All its shapes, in their order.
@@ -74,9 +75,9 @@ class LabelmeFile:
         version: labelme's version, empty when unknown.
     """
 
-    path: Path
+    path: Union[str, Path]
     image_path: str
-    size: tuple[int, int] | None
+    size: Optional[tuple[int, int]]
     shapes: tuple[Shape, ...]
     embeds_image: bool = False
     version: str = ""
@@ -88,7 +89,14 @@ def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
     return tuple((not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part)
 
 
-def find_files(folder: Path, suffixes: Iterable[str], leave_out: Iterable[Path] = ()) -> list[Path]:
+class FoundFile(NamedTuple):
+    """A file below a folder: its path, which starts with the folder, and where it really is, behind all links."""
+
+    path: str
+    real: str
+
+
+def scan_files(folder: Path, suffixes: Iterable[str], leave_out: Iterable[Path] = ()) -> list[FoundFile]:
     """Lists files below a folder in an order that does not depend on the file system.
 
     Args:
@@ -97,42 +105,72 @@ def find_files(folder: Path, suffixes: Iterable[str], leave_out: Iterable[Path] 
         leave_out: Resolved folders not to enter.
 
     Returns:
-        Paths that start with ``folder``, sorted by their parts.
+        The files, sorted by the parts of their paths.
     """
-    wanted, entered, found = set(suffixes), set(leave_out), []
-    for top, folders, names in os.walk(folder, followlinks=True):
-        real = Path(top).resolve()
+    endings, entered = tuple(suffixes), set(map(str, leave_out))
+    found: list[tuple[tuple[str, ...], FoundFile]] = []
+    to_enter: list[tuple[str, tuple[str, ...]]] = [(str(folder), ())]
+    while to_enter:
+        top, inner = to_enter.pop()
+        real = os.path.realpath(top)
         # A link back to a parent would go round for ever.
         if real in entered:
-            folders.clear()
             continue
         entered.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(top, name) for name in names
-                  if not name.startswith(".") and os.path.splitext(name)[1].lower() in wanted]
-    return sorted(found, key=lambda path: path.relative_to(folder).parts)
+        names, folders = _entries(top, endings)
+        for name, is_link in names:
+            path = os.path.join(top, name)
+            place = os.path.realpath(path) if is_link else os.path.join(real, name)
+            found.append(((*inner, name), FoundFile(path, place)))
+        to_enter += [(os.path.join(top, name), (*inner, name)) for name in sorted(folders, reverse=True)]
+    return [file for _, file in sorted(found)]
 
 
-def read_json(path: Path) -> Any:
+def _entries(folder: str, endings: tuple[str, ...]) -> tuple[list[tuple[str, bool]], list[str]]:
+    """Names of a folder's files with these endings, and whether they are links; names of its folders."""
+    names, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.name.lower().endswith(endings):
+                    names.append((entry.name, entry.is_symlink()))
+    except OSError:  # a folder that may not be read
+        pass
+    return names, folders
+
+
+def find_files(folder: Path, suffixes: Iterable[str], leave_out: Iterable[Path] = ()) -> list[Path]:
+    """Lists files as :func:`scan_files` does, as paths that start with ``folder``."""
+    return [Path(file.path) for file in scan_files(folder, suffixes, leave_out)]
+
+
+def read_json(path: Union[str, Path]) -> Any:
     """Reads a JSON file.
 
     Raises:
         FaultsError: It is empty, truncated, not JSON or not UTF-8.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        with open(path, "rb", buffering=0) as file:
+            return json.loads(file.read().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise FaultsError([Fault(path, "is not UTF-8 text")]) from None
     except json.JSONDecodeError as error:
-        if path.stat().st_size == 0:
+        if os.path.getsize(path) == 0:
             raise FaultsError([Fault(path, "is empty")]) from None
         what = f"is truncated or not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise FaultsError([Fault(path, what)]) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise FaultsError([Fault(path, f"is not JSON that can be read: {error}")]) from None
     except RecursionError:
         raise FaultsError([Fault(path, "is not labelme: nested too deeply")]) from None
 
 
-def _labelme_dict(path: Path) -> dict[str, Any]:
+def _labelme_dict(path: Union[str, Path]) -> dict[str, Any]:
     data = read_json(path)
     if isinstance(data, dict) and isinstance(data.get("shapes"), list):
         return data
@@ -142,7 +180,7 @@ def _labelme_dict(path: Path) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and -_LARGEST < value < _LARGEST
 
 
 def _size(data: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -153,20 +191,27 @@ def _size(data: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _group(value: Any) -> str | None:
+    if value is None:
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return None if value is None or str(value).strip() == "" else str(value).strip()
+    return str(value).strip() or None
 
 
 def _points(raw: Any) -> tuple[Point, ...] | None:
-    if not isinstance(raw, list):
+    if type(raw) is not list:
         return None
-    if not all(isinstance(p, list) and len(p) == 2 and all(map(_is_number, p)) for p in raw):
-        return None
-    return tuple((float(x), float(y)) for x, y in raw)
+    points = []
+    for pair in raw:
+        if type(pair) is not list or len(pair) != 2 or not (_is_number(pair[0]) and _is_number(pair[1])):
+            return None
+        points.append((float(pair[0]), float(pair[1])))
+    return tuple(points)
 
 
 def _count_problem(kind: str, count: int) -> str:
+    if _USUAL_COUNTS.get(kind) == count:
+        return ""
     least, most = _POINT_COUNTS.get(kind, (0, math.inf))
     if least <= count <= most and not (kind == "rectangle" and count == 3):
         return ""
@@ -186,21 +231,22 @@ def shape_from_json(raw: Any, number: int) -> Shape:
         return Shape("", "", (), number=number, problem="is not an object with a label and points")
     label = raw.get("label")
     points = _points(raw.get("points"))
-    kind = raw.get("shape_type") or ("point" if points and len(points) == 1 else "polygon")
-    problem = ""
+    kind = str(raw.get("shape_type") or ("point" if points and len(points) == 1 else "polygon"))
     if not isinstance(label, str) or not label.strip():
         problem = f"has no label but {label!r}"
+    elif not label.isascii() and any("\ud800" <= char <= "\udfff" for char in label):
+        problem = f"has a label with half a character, which no file can hold: {label!r}"
     elif points is None:
         problem = f"has points that are not pairs of finite numbers: {str(raw.get('points'))[:60]}"
     else:
-        problem = _count_problem(str(kind), len(points))
+        problem = _count_problem(kind, len(points))
     flags, mask = raw.get("flags"), raw.get("mask")
     return Shape(
         label=label.strip() if isinstance(label, str) else "",
-        kind=str(kind),
+        kind=kind,
         points=points or (),
         group=_group(raw.get("group_id")),
-        flags=flags if isinstance(flags, dict) else {},
+        flags=flags if flags and isinstance(flags, dict) else _NO_FLAGS,
         description=str(raw.get("description") or "").strip(),
         number=number,
         mask=mask if isinstance(mask, str) else "",
@@ -219,7 +265,6 @@ def read_labelme(path: Union[str, Path]) -> LabelmeFile:
     Raises:
         FaultsError: It is truncated, not JSON or not labelme.
     """
-    path = Path(path)
     data = _labelme_dict(path)
     image_path = data.get("imagePath")
     return LabelmeFile(
@@ -259,7 +304,6 @@ def read_embedded_image(path: Union[str, Path]) -> bytes:
     Raises:
         FaultsError: There is none, or it is not base64.
     """
-    path = Path(path)
     text = _labelme_dict(path).get("imageData")
     if not isinstance(text, str) or not text:
         raise FaultsError([Fault(path, "has no imageData")])

@@ -78,6 +78,8 @@ def visibility(shape: Shape, from_suffix: int | None = None) -> int:
     """
     if from_suffix is not None:
         return from_suffix
+    if not shape.flags and not shape.description:
+        return VISIBLE
     said = [int(shape.description)] if shape.description in ("0", "1", "2") else []
     if any(name.casefold() == "occluded" and value for name, value in shape.flags.items()):
         said.append(OCCLUDED)
@@ -96,15 +98,30 @@ def discover_names(files: Iterable[LabelmeFile], ignored: Iterable[str] = (),
     Returns:
         Names in natural order; both may be empty.
     """
+    return join_names([labels_used(files, ignored, suffixes)])
+
+
+def labels_used(files: Iterable[LabelmeFile], ignored: Iterable[str] = (),
+                suffixes: Mapping[str, int] | None = None) -> KeypointSet:
+    """Collects names as :func:`discover_names` does, in no order, for :func:`join_names`."""
     points: set[str] = set()
     classes: set[str] = set()
     for shape in (shape for file in files for shape in file.shapes):
-        if shape.label and shape.label not in ignored:
+        if shape.label and not shape.problem and shape.label not in ignored:
             if shape.kind == "point":
                 points.add(_strip_suffix(shape.label, (), suffixes or {})[0])
             elif shape.kind in BOX_KINDS:
                 classes.add(shape.label)
-    points -= set(ignored)
+    return KeypointSet(tuple(classes), tuple(points.difference(ignored)))
+
+
+def join_names(found: Iterable[KeypointSet]) -> KeypointSet:
+    """Joins names collected from parts of a data set, in natural order."""
+    points: set[str] = set()
+    classes: set[str] = set()
+    for names in found:
+        points.update(names.keypoints)
+        classes.update(names.classes)
     return KeypointSet(classes=tuple(sorted(classes, key=natural_key)),
                        keypoints=tuple(sorted(points, key=natural_key)))
 

@@ -13,6 +13,8 @@ from pose_tools.formats.shapes import Box, bounds, contains, segmentation, shape
 
 # A point may lie this share of the image's longer side beyond its border; further out it is a slip.
 _OFF_IMAGE = 0.05
+# A box may reach this share of the image's width or height beyond it: further, coco_faults would refuse it as well.
+_BOX_OFF_IMAGE = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,18 @@ class Instance:
         return f"{self.label}{group}" + (f" (shape {self.shapes[0].number})" if self.shapes else "")
 
 
+def _is_one(shapes: Sequence[Shape]) -> bool:
+    """Whether shapes of a group can be parts of one object."""
+    return len({s.label for s in shapes}) == 1 and all(s.kind in ("polygon", "circle") for s in shapes)
+
+
 def _boxes_to_instances(file: LabelmeFile, boxes: Sequence[Shape]) -> tuple[list[Instance], list[Fault]]:
     parts: dict[object, list[Shape]] = defaultdict(list)
     for shape in boxes:
         parts[shape.group if shape.group is not None else shape.number].append(shape)
     instances, faults = [], []
     for shapes in parts.values():
-        whole = len({s.label for s in shapes}) == 1 and all(s.kind in ("polygon", "circle") for s in shapes)
-        if len(shapes) > 1 and not whole:
+        if len(shapes) > 1 and not _is_one(shapes):
             listed = " and ".join(f"{s.label} ({s.kind}, shape {s.number})" for s in shapes)
             faults.append(Fault(file.path, f"has {len(shapes)} boxes: {listed}", f"group {shapes[0].group}"))
         instances.append(Instance(shapes[0].label, tuple(shapes), shapes[0].group, shape_bounds(shapes)))
@@ -181,7 +187,9 @@ def _instance_faults(file: LabelmeFile, instance: Instance, size: tuple[int, int
         faults.append(Fault(file.path, f"its box is {right - left:g} x {bottom - top:g} px", instance.place))
     elif size and (right <= 0 or bottom <= 0 or left >= size[0] or top >= size[1]):
         faults.append(Fault(file.path, "lies outside the image of {}x{} px".format(*size), instance.place))
-    counts = Counter(point.name for point in instance.points)
+    elif size and max(-left / size[0], -top / size[1], right / size[0] - 1, bottom / size[1] - 1) > _BOX_OFF_IMAGE:
+        faults.append(Fault(file.path, "reaches far outside the image of {}x{} px".format(*size), instance.place))
+    counts = Counter(point.name for point in instance.points) if instance.points else {}
     for name, count in counts.items():
         if count > 1:
             numbers = ", ".join(str(p.shape.number) for p in instance.points if p.name == name)
@@ -194,6 +202,8 @@ def _instance_faults(file: LabelmeFile, instance: Instance, size: tuple[int, int
 def _shape_faults(file: LabelmeFile, found: SortedShapes, size: tuple[int, int] | None) -> list[Fault]:
     faults = []
     for shape in found.boxes:
+        if shape.kind == "rectangle" and not shape.mask:
+            continue
         try:
             area = segmentation([shape], size or (1, 1))[1]
         except ValueError as error:

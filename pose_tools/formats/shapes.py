@@ -7,8 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Union
 
-import numpy as np
-
 from pose_tools.formats.labelme import Point, Shape
 
 Box = tuple[float, float, float, float]
@@ -21,6 +19,8 @@ def polygon_area(corners: Sequence[Point]) -> float:
     """Area in px² by the shoelace formula, whichever way round the corners go."""
     if not corners:
         return 0.0
+    import numpy as np  # takes as long as five hundred files, and most folders hold rectangles only
+
     x, y = np.asarray(corners, float).T
     return float(abs(np.dot(x - x[0], np.roll(y, -1) - np.roll(y, 1)))) / 2
 
@@ -120,6 +120,7 @@ def segmentation(shapes: Sequence[Shape], size: tuple[int, int]) -> tuple[Segmen
 
 
 def _mask_runs(shape: Shape, size: tuple[int, int]) -> tuple[dict[str, Any], float]:
+    import numpy as np
     from PIL import Image
 
     try:

@@ -222,7 +222,7 @@ def test_a_failure_while_writing_leaves_the_destination(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("pose_tools.dataset.convert.save_coco", fail)
+    monkeypatch.setattr("pose_tools.dataset.convert.save_side", fail)
     with pytest.raises(OSError):
         convert(tmp_path / "src", tmp_path / "out", ConvertOptions(split=1, overwrite=True))
     assert tree(tmp_path / "out") == ["old"] and sorted(os.listdir(tmp_path)) == ["out", "src"]
@@ -261,16 +261,33 @@ def test_the_result_does_not_depend_on_the_order_of_the_file_system(tmp_path, mo
     for i in range(6):
         add(tmp_path / "src", f"d{i % 2}/{i}", car())
     _, first = convert_to(tmp_path, ConvertOptions(split=0.5))
-    walk = os.walk
+    scan, opened = os.scandir, []
 
-    def backwards(*args, **kwargs):
-        for top, folders, names in walk(*args, **kwargs):
-            folders.reverse()
-            yield top, folders, names[::-1]
+    class Backwards:
+        def __init__(self, folder):
+            with scan(folder) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name)
+            opened.append(folder)
 
-    monkeypatch.setattr(os, "walk", backwards)
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not self.entries:
+                raise StopIteration
+            return self.entries.pop()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        close = __exit__
+
+    monkeypatch.setattr(os, "scandir", Backwards)
     _, second = convert_to(tmp_path, ConvertOptions(split=0.5, overwrite=True))
-    assert first == second
+    assert first == second and str(tmp_path / "src/d1") in opened
 
 
 @shared

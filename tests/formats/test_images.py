@@ -59,17 +59,17 @@ def find(root, file, *more):
 def test_images_are_found(tmp_path, image_path, where):
     path = put(tmp_path / where, picture())
     file = label(tmp_path / "json/a.json", image_path)
-    source, claimed, faults = find(tmp_path, file)
+    source, _, claimed, faults = find(tmp_path, file)
     assert not faults
-    assert source.origin.resolve() == path and source.size == (40, 20) and not source.note
-    assert [p.resolve() for p in claimed] == [path]
+    assert Path(source.origin).resolve() == path and source.size == (40, 20) and not source.note
+    assert claimed == (str(path), )
 
 
 def test_images_in_another_folder(tmp_path):
     path = put(tmp_path / "pictures/a.jpg", picture())
     file = label(tmp_path / "json/a.json", "a.jpg")
-    assert find(tmp_path / "json", file)[2][0].what.startswith("its image 'a.jpg' is nowhere below")
-    assert find(tmp_path / "json", file, tmp_path / "pictures")[0].origin == path
+    assert find(tmp_path / "json", file).faults[0].what.startswith("its image 'a.jpg' is nowhere below")
+    assert Path(find(tmp_path / "json", file, tmp_path / "pictures").source.origin) == path
 
 
 def test_namesakes_are_told_apart_by_folder(tmp_path):
@@ -77,29 +77,29 @@ def test_namesakes_are_told_apart_by_folder(tmp_path):
         put(tmp_path / "pictures" / folder / "1.jpg", picture())
     for folder in ("x", "y"):
         file = label(tmp_path / "json" / folder / "1.json", "1.jpg")
-        assert find(tmp_path, file)[0].origin == tmp_path / "pictures" / folder / "1.jpg"
+        assert Path(find(tmp_path, file).source.origin) == tmp_path / "pictures" / folder / "1.jpg"
     file = label(tmp_path / "json/1.json", "D:\\set\\y\\1.jpg")
-    assert find(tmp_path, file)[0].origin == tmp_path / "pictures/y/1.jpg"
+    assert Path(find(tmp_path, file).source.origin) == tmp_path / "pictures/y/1.jpg"
 
 
 def test_namesakes_that_cannot_be_told_apart_are_a_fault(tmp_path):
     for folder in ("x", "y"):
         put(tmp_path / "pictures" / folder / "1.jpg", picture())
-    _, _, faults = find(tmp_path, label(tmp_path / "json/1.json", "1.jpg"))
+    _, _, _, faults = find(tmp_path, label(tmp_path / "json/1.json", "1.jpg"))
     assert "may be" in faults[0].what and "x/1.jpg" in faults[0].what and "y/1.jpg" in faults[0].what
 
 
 def test_namesakes_of_another_size_do_not_count(tmp_path):
     put(tmp_path / "pictures/x/1.jpg", picture((30, 30)))
     right = put(tmp_path / "pictures/y/1.jpg", picture())
-    assert find(tmp_path, label(tmp_path / "json/1.json", "1.jpg"))[0].origin == right
+    assert find(tmp_path, label(tmp_path / "json/1.json", "1.jpg")).source.origin == str(right)
 
 
 def test_a_file_of_another_size_is_not_used_when_the_right_one_is_embedded(tmp_path):
     wrong = put(tmp_path / "a.png", picture((30, 60), form="PNG"))
     file = label(tmp_path / "a.json", "a.png", embed=picture(form="PNG"))
-    source, claimed, faults = find(tmp_path, file)
-    assert not faults and claimed == [wrong]
+    source, _, claimed, faults = find(tmp_path, file)
+    assert not faults and claimed == (str(wrong), )
     assert source.embedded and source.size == (40, 20) and source.name == "a.png"
     assert "a.png is 30x60" in source.note
     write_image(source, tmp_path / "out/a.png")
@@ -108,19 +108,19 @@ def test_a_file_of_another_size_is_not_used_when_the_right_one_is_embedded(tmp_p
 
 def test_a_file_of_another_size_is_a_fault_otherwise(tmp_path):
     put(tmp_path / "a.png", picture((30, 60), form="PNG"))
-    source, _, faults = find(tmp_path, label(tmp_path / "a.json", "a.png"))
+    source, _, _, faults = find(tmp_path, label(tmp_path / "a.json", "a.png"))
     assert source is None and len(faults) == 1
     assert "(40x20)" in faults[0].what and "a.png is 30x60" in faults[0].what
 
 
 def test_embedded_data_of_another_size_is_a_fault(tmp_path):
     file = label(tmp_path / "a.json", "a.png", embed=picture((30, 60)))
-    assert "imageData is 30x60" in find(tmp_path, file)[2][0].what
+    assert "imageData is 30x60" in find(tmp_path, file).faults[0].what
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_embedded_images_get_the_ending_of_their_format(tmp_path, form):
-    source, _, _ = find(tmp_path, label(tmp_path / "j.json", "folder\\a.jpg", embed=picture(form=form)))
+    source, *_ = find(tmp_path, label(tmp_path / "j.json", "folder\\a.jpg", embed=picture(form=form)))
     assert source.name == {"JPEG": "a.jpg", "PNG": "a.png"}[form] and not source.note
 
 
@@ -136,7 +136,7 @@ def test_opencv_reads_the_size_and_pixels_that_labelme_shows(tmp_path, form, ori
     data = picture(orientation=orientation, form=form)
     shown = (20, 40) if orientation in (6, 8) else (40, 20)
     put(tmp_path / f"a.{form.lower()}", data)
-    source, _, faults = find(tmp_path, label(tmp_path / "a.json", f"a.{form.lower()}", shown))
+    source, _, _, faults = find(tmp_path, label(tmp_path / "a.json", f"a.{form.lower()}", shown))
     assert not faults and source.size == shown and not source.note
     write_image(source, tmp_path / "out" / source.name)
     read = cv2.imread(str(tmp_path / "out" / source.name))
@@ -153,7 +153,7 @@ def test_annotations_made_without_exif_get_an_image_without_it(tmp_path, embed):
     if not embed:
         put(tmp_path / "a.jpg", data)
     file = label(tmp_path / "a.json", "a.jpg", (40, 20), embed=data if embed else None)
-    source, _, faults = find(tmp_path, file)
+    source, _, _, faults = find(tmp_path, file)
     assert not faults and source.size == (40, 20) and source.name == "a.png"
     write_image(source, tmp_path / "out/a.png")
     read = cv2.imread(str(tmp_path / "out/a.png"))
@@ -168,7 +168,7 @@ def test_images_that_cannot_be_used(tmp_path, data, message):
         read_header(data)
     with pytest.raises(ImageError, match=message):
         read_header(put(tmp_path / "a.jpg", data))
-    _, _, faults = find(tmp_path, label(tmp_path / "a.json", "a.jpg"))
+    _, _, _, faults = find(tmp_path, label(tmp_path / "a.json", "a.jpg"))
     assert message in faults[0].what
 
 
@@ -178,7 +178,7 @@ def test_trailing_bytes_after_a_whole_image_are_harmless():
 
 def test_images_are_hard_linked_where_possible_else_copied(tmp_path, monkeypatch):
     path = put(tmp_path / "a.jpg", picture())
-    source, _, _ = find(tmp_path, label(tmp_path / "a.json", "a.jpg"))
+    source, *_ = find(tmp_path, label(tmp_path / "a.json", "a.jpg"))
     write_image(source, tmp_path / "out/linked.jpg")
     assert os.path.samefile(path, tmp_path / "out/linked.jpg")
 
@@ -195,7 +195,7 @@ def test_a_linked_image_is_put_in_as_a_file(tmp_path):
     put(tmp_path / "store/x.bin", picture())
     (tmp_path / "src").mkdir()
     os.symlink("../store/x.bin", tmp_path / "src/a.jpg")
-    source, _, _ = find(tmp_path / "src", label(tmp_path / "src/a.json", "a.jpg"))
+    source, *_ = find(tmp_path / "src", label(tmp_path / "src/a.json", "a.jpg"))
     write_image(source, tmp_path / "out/a.jpg")
     assert not (tmp_path / "out/a.jpg").is_symlink() and (tmp_path / "out/a.jpg").read_bytes() == picture()
 
@@ -203,4 +203,24 @@ def test_a_linked_image_is_put_in_as_a_file(tmp_path):
 def test_an_index_lists_each_image_once(tmp_path):
     put(tmp_path / "p/a.jpg", picture())
     put(tmp_path / "p/b.txt", b"")
-    assert ImageIndex([tmp_path, tmp_path / "p"]).paths == [Path(tmp_path / "p/a.jpg")]
+    assert [file.path for file in ImageIndex([tmp_path, tmp_path / "p"]).files] == [str(tmp_path / "p/a.jpg")]
+
+
+def test_an_image_under_two_names_is_one(tmp_path):
+    real = put(tmp_path / "src/a.jpg", picture())
+    os.symlink("a.jpg", tmp_path / "src/b.jpg")
+    os.symlink(tmp_path / "src", tmp_path / "again")
+    index = ImageIndex([tmp_path / "src", tmp_path / "again"])
+    assert [file.path for file in index.files] == [str(real)]
+    for name in ("b.jpg", "../again/a.jpg", "..\\src\\b.jpg"):
+        found = find_image(label(tmp_path / "src/b.json", name), index)
+        assert not found.faults and found.real == str(real) and found.claimed == (str(real), )
+
+
+def test_candidates_are_looked_for_only_as_far_as_needed(tmp_path):
+    put(tmp_path / "a.jpg", picture())
+    put(tmp_path / "deep/a.jpg", picture((30, 30)))
+    file = label(tmp_path / "a.json", "a.jpg")
+    assert [[os.path.relpath(found.path, tmp_path) for found in rank]
+            for rank in ImageIndex([tmp_path]).candidates(file)] == [["a.jpg"], ["deep/a.jpg"]]
+    assert find(tmp_path, file).claimed == (str(tmp_path / "a.jpg"), )

@@ -11,6 +11,7 @@ from pose_tools.formats.labelme import (
     read_embedded_image,
     read_folder,
     read_labelme,
+    scan_files,
     shape_from_json,
 )
 
@@ -61,14 +62,15 @@ def test_number_of_points_of_each_kind(kind, points, sound):
 
 
 @pytest.mark.parametrize("points", [None, "x", [[1]], [[1, 2, 3]], [[1, None]], [["1", 2]],
-                                    [[1, float("nan")]], [[float("inf"), 1]], [[True, 1]], {"x": 1}])
+                                    [[1, float("nan")]], [[float("inf"), 1]], [[True, 1]], {"x": 1},
+                                    [[10**400, 1]], [[1e300, 1]]])
 def test_malformed_points_are_a_problem(points):
     problem = shape_from_json({"label": "a", "points": points, "shape_type": "point"}, 1).problem
     assert "not pairs of finite numbers" in problem
 
 
 @pytest.mark.parametrize("raw", [5, None, [], {"points": [[0, 0]]}, {"label": "", "points": [[0, 0]]},
-                                 {"label": 3, "points": [[0, 0]]}])
+                                 {"label": 3, "points": [[0, 0]]}, {"label": "a\ud83d", "points": [[0, 0]]}])
 def test_shapes_without_a_label_are_a_problem(raw):
     assert shape_from_json(raw, 1).problem
 
@@ -80,6 +82,8 @@ def test_shapes_without_a_label_are_a_problem(raw):
     (b"[1, 2]", "not a labelme file"),
     (b'{"a": 1}', "not a labelme file"),
     (b'{"shapes": {}}', "not a labelme file"),
+    (b'{"shapes": [' + b"9" * 5000 + b"]}", "is not JSON that can be read: Exceeds the limit"),
+    (b'{"shapes": [' + b"[" * 100000, "nested too deeply"),
     (b'{"images": [], "annotations": []}', "is a COCO file"),
     ("{\"shapes\": [], \"x\": \"é\"}".encode("latin-1"), "not UTF-8"),
 ])
@@ -112,6 +116,20 @@ def test_a_link_to_a_parent_folder_does_not_go_round(tmp_path):
     write(tmp_path / "a/x.json", shapes=[])
     os.symlink(tmp_path, tmp_path / "a" / "up")
     assert find_files(tmp_path, [".json"]) == [tmp_path / "a/x.json"]
+
+
+def test_files_are_listed_with_the_place_they_really_are_at(tmp_path):
+    for name in ("store/b.json", "src/x-y/1.json", "src/x/2.json", "src/x.json"):
+        write(tmp_path / name, shapes=[])
+    os.symlink(tmp_path / "store", tmp_path / "src/linked")
+    os.symlink(tmp_path / "store/b.json", tmp_path / "src/x/3.json")
+    os.symlink(tmp_path / "gone", tmp_path / "src/x/4.json")
+    (tmp_path / "src/folder.json").mkdir()
+    found = scan_files(tmp_path / "src", [".json"])
+    # By the parts of the paths: the folder x comes before the folder x-y, and both before the file x.json.
+    names = ["linked/b.json", "x/2.json", "x/3.json", "x/4.json", "x-y/1.json", "x.json"]
+    assert [file.path for file in found] == [str(tmp_path / "src" / name) for name in names]
+    assert [file.real for file in found] == [os.path.realpath(file.path) for file in found]
 
 
 def test_natural_order():

@@ -20,7 +20,7 @@ def point(label, x, y, group=None):
 
 
 def find(*shapes, pad=None, names=NAMES, size=SIZE):
-    numbered = tuple(Shape(**{**vars(s), "number": i}) for i, s in enumerate(shapes, 1))
+    numbered = tuple(s._replace(number=i) for i, s in enumerate(shapes, 1))
     file = LabelmeFile(Path("f.json"), "f.jpg", size, numbered)
     found = sort_shapes(file, LabelRules(names))
     instances, faults = find_instances(file, found, names.classes, pad, size)
