@@ -31,9 +31,10 @@ from pose_tools.console import progress
 
 DISTANCE = 8
 LIMIT = 0.4
-SIDE, BLOCK = 32, 2
+SIDE = 32
 _FLAT = 4.0  # grey levels; a standard deviation below is noise
 _LOW_CONTRAST = 16.0  # grey levels; what is even flatter is not stretched further, which would stretch its noise
+_STEPS, _STAGE = 32, 32  # steps a standard deviation; blocks compared at a time
 _ROWS, _COLUMNS = 512, 16384  # hashes compared at a time, 32 MB
 
 
@@ -125,41 +126,55 @@ class _Thumbs:
         self.spread = np.array([row.std() for row in self.levels])
         self.flat = self.spread < _FLAT
         self.spread = np.maximum(self.spread, _LOW_CONTRAST)
-        self.coarse = np.stack([_block_means((row - row.mean()) / spread)
-                                for row, spread in zip(self.levels.astype(np.float32), self.spread)])
+        coarse = np.stack([_block_means((row - row.mean()) / spread)
+                           for row, spread in zip(self.levels.astype(np.float32), self.spread)])
+        # Where a fixed camera sees the most change first, a byte each: 10,000 frames are 50 million comparisons.
+        busiest = np.argsort(-coarse.var(0), kind="stable").reshape(-1, _STAGE)
+        steps = np.clip(np.rint(coarse * _STEPS) + 128, 0, 255).astype(np.uint8)
+        self.stages = [np.ascontiguousarray(steps[:, columns]) for columns in busiest]
 
     def same(self, one: int, others: np.ndarray) -> np.ndarray:
         """Those of ``others`` (M,) that no spot tells from picture ``one``."""
-        # Cheap, and nearly all frames of a fixed camera end here. A change of tones alone stays far below.
-        close = np.abs(self.coarse[others] - self.coarse[one]).max(1) <= 3 * LIMIT
-        others = others[close & ~self.flat[others]]
-        if self.flat[one] or not len(others):
+        if self.flat[one]:
             return others[:0]
-        mine, theirs = np.repeat(self.levels[one:one + 1], len(others), 0), self.levels[others]
-        there = _worst_block(mine, theirs) / self.spread[others]
-        back = _worst_block(theirs, mine) / self.spread[one]
+        others = others[~self.flat[others]]
+        # Cheap, and nearly all frames of a fixed camera end here. A change of tones alone stays far below.
+        for stage in self.stages:
+            theirs, mine = stage[others], stage[one]
+            others = others[(np.maximum(theirs, mine) - np.minimum(theirs, mine)).max(1) <= 2 * LIMIT * _STEPS]
+        if not len(others):
+            return others[:0]
         # Tones that ran together in one of the two cannot be told apart again, so the better direction counts.
-        return others[np.minimum(there, back) <= LIMIT]
+        worst = _worst_block(self.levels[one:one + 1], self.levels[others]) / self.spread[others]
+        unlike = np.flatnonzero(worst > LIMIT)
+        worst[unlike] = _worst_block(self.levels[others[unlike]], self.levels[one:one + 1]) / self.spread[one]
+        return others[worst <= LIMIT]
 
 
 def _block_means(values: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels of (..., 1024), as (..., 256)."""
-    count = SIDE // BLOCK
-    blocks = values.reshape(*values.shape[:-1], count, BLOCK, count, BLOCK)
-    return blocks.mean((-3, -1)).reshape(*values.shape[:-1], count * count)
+    """Means of blocks of 2 x 2 pixels of (..., 1024), as (..., 256)."""
+    rows = values.reshape(*values.shape[:-1], SIDE // 2, 2, SIDE // 2, 2)
+    # Written out, it takes a fifth of the time of a mean over two axes.
+    total = rows[..., 0, :, 0] + rows[..., 0, :, 1] + rows[..., 1, :, 0] + rows[..., 1, :, 1]
+    return total.reshape(*values.shape[:-1], SIDE * SIDE // 4) / 4
 
 
 def _worst_block(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Largest mean difference over blocks (M,), grey levels, after each source (M, 1024) was given its target's tones.
+    """Largest mean difference over blocks (M,), grey levels, after each source was given its target's tones.
 
-    A level of the source becomes the mean of those target levels that have its ranks.
+    A level of the source becomes the mean of those target levels that have its ranks. Either may be one (1, 1024)
+    picture for all (M, 1024) of the other.
     """
-    rows = np.arange(len(sources))[:, None]
-    counts = np.bincount((sources + 256 * rows).ravel(), minlength=256 * len(sources)).reshape(-1, 256)
+    row = np.arange(len(sources))[:, None]
+    counts = np.bincount((sources + 256 * row).ravel(), minlength=256 * len(sources)).reshape(-1, 256)
     ends = counts.cumsum(1)
-    sums = np.pad(np.sort(targets, 1).cumsum(1, dtype=np.int64), ((0, 0), (1, 0)))
-    tones = (sums[rows, ends] - sums[rows, ends - counts]) / np.maximum(counts, 1)
-    return _block_means(np.abs(tones[rows, sources] - targets)).max(1)
+    ordered = np.sort(targets, 1, kind="stable")  # a radix sort for bytes
+    sums = np.zeros((len(targets), SIDE * SIDE + 1), np.int32)
+    np.cumsum(ordered, 1, out=sums[:, 1:])
+    target_row = np.arange(len(targets))[:, None]
+    below = sums[target_row, ends - counts]
+    tones = ((sums[target_row, ends] - below) / np.maximum(counts, 1)).astype(np.float32)
+    return _block_means(np.abs(tones[np.arange(len(tones))[:, None], sources] - targets)).max(1)
 
 
 def near_duplicates(prints: Sequence[Fingerprint], distance: int = DISTANCE) -> list[tuple[int, int]]:

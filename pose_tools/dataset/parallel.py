@@ -29,6 +29,7 @@ Crew = list[tuple["BaseProcess", "Connection"]]
 
 _FEWEST = 500  # for fewer items, starting processes costs more than it saves
 _MOST_WORKERS = 16
+_WITH_THREADS = {"cv2", "torch"}
 _SHARE = 64  # items a process takes at a time
 
 
@@ -82,8 +83,10 @@ def _alone(work: Work[Item, Result], items: Sequence[Item]) -> Iterator[Result]:
 
 def _context() -> BaseContext:
     # A forked process has the work at once, where others would import everything anew. macOS's own libraries do not
-    # stand it, and Windows has none.
-    forks = sys.platform.startswith("linux") and "fork" in multiprocessing.get_all_start_methods()
+    # stand it, and Windows has none. Libraries that keep threads wait for ever, in a forked process, for threads that
+    # are not there.
+    able = sys.platform.startswith("linux") and "fork" in multiprocessing.get_all_start_methods()
+    forks = able and not _WITH_THREADS & set(sys.modules)
     return multiprocessing.get_context("fork" if forks else "spawn")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pose_tools.console import progress
 from pose_tools.dataset.annotation_checks import is_number
 from pose_tools.dataset.data_set import DataSet
+from pose_tools.dataset.decoding import verify_images
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
 from pose_tools.dataset.near_duplicates import groups, hash_images, near_duplicates
 from pose_tools.formats.images import ImageError, ImageHeader, read_header
@@ -100,9 +101,7 @@ def _header_findings(picture: Picture, header: ImageHeader | str) -> Iterator[Fi
 
 
 def _damaged(pictures: list[Picture]) -> list[Finding]:
-    from pose_tools.dataset.decoding import verify_image
-
-    told = ((picture, verify_image(picture.path)) for picture in progress(pictures, "decoding images"))
+    told = zip(pictures, verify_images([picture.path for picture in pictures], "decoding images"))
     return [picture.say("image-broken", what) for picture, what in told if what]
 
 

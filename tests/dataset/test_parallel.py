@@ -122,3 +122,14 @@ def test_no_semaphores_are_needed(monkeypatch):
 
     monkeypatch.setattr(_multiprocessing, "SemLock", refuse)
     assert len(set(map_items(process_ids, range(600), "", 2)) - {os.getpid()}) == 2
+
+
+@pytest.mark.parametrize("library", ["cv2", "torch"])
+def test_a_process_with_a_library_that_keeps_threads_is_not_forked(monkeypatch, library):
+    """OpenCV's decoder, used before, made forked processes wait for its threads for ever."""
+    for name in parallel._WITH_THREADS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    forks = parallel._context().get_start_method()
+    assert forks == ("fork" if sys.platform.startswith("linux") else "spawn")
+    monkeypatch.setitem(sys.modules, library, object())
+    assert parallel._context().get_start_method() == "spawn"
