@@ -23,6 +23,7 @@ from pose_tools.console import run
 from pose_tools.dataset.convert import convert
 from pose_tools.dataset.convert_options import make_options, parse_pad, parse_suffix
 from pose_tools.dataset.convert_report import describe
+from pose_tools.dataset.data_set import unlike_its_config
 from pose_tools.formats.ownership import Pad
 
 
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Converts and tells what was done."""
     args = parse_args(argv)
     result = convert(args.src, args.dst, make_options(args))
-    print(describe(result, args.dst, args.keep_empty, args.split))
+    text = describe(result, args.dst, args.keep_empty, args.split)
+    print("\n".join([text, *unlike_its_config(args.dst, result.names)]))
     return 0
 
 

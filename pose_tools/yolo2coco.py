@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pose_tools.console import UserError, run
 from pose_tools.dataset.convert_options import read_names
 from pose_tools.dataset.counts import count, count_table
+from pose_tools.dataset.data_set import unlike_its_config
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.yolo_convert import YoloOptions, yolo_to_coco
 from pose_tools.formats.schema import read_meta
@@ -52,12 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = YoloOptions(names=read_meta(meta) if meta else None,
                           keypoints=read_names(keypoints) if keypoints else None, **args)
     result = yolo_to_coco(source, destination, options)
-    print("\n".join(result.notes))
+    if result.notes:
+        print("\n".join(result.notes))
     if result.faults:
         print(f"left out for {len(result.faults)} faults:")
         print("\n".join(f"  {fault}" for fault in fold_faults(result.faults)))
     print(f"\n{count_table({name: count(data, result.names) for name, data in result.sides.items()}, result.names)}")
     print(f"\nwrote {destination}: images/, {', '.join(f'{name}_coco.json' for name in result.sides)}")
+    for line in unlike_its_config(destination, result.names):
+        print(line)
     return 0
 
 

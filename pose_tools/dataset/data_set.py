@@ -117,6 +117,25 @@ def find_meta(data_set: DataSet, meta: Path | None = None, configs: Path = CONFI
     return (read_meta(meta), str(meta)) if meta is not None else (None, "")
 
 
+def unlike_its_config(folder: Path, names: KeypointSet, configs: Path = CONFIGS) -> list[str]:
+    """A line of warning when a new data set does not fit the config that is named like its folder.
+
+    Args:
+        folder: The data set's.
+        names: Its classes and keypoints.
+        configs: Folder of the configs.
+    """
+    meta = configs / "_base_" / folder.absolute().name / "meta.py"
+    if not meta.is_file():
+        return []
+    config = read_meta(meta)
+    if (config.classes, config.keypoints) == (names.classes, names.keypoints):
+        return []
+    shown = os.path.relpath(meta) if not os.path.relpath(meta).startswith("..") else meta
+    return [f"warning: {shown} has other classes or keypoints, or another order; to train with it, convert with "
+            f"--meta {shown}"]
+
+
 def find_keypoint_set(data_set: DataSet, meta: Path | None = None, configs: Path = CONFIGS) -> tuple[KeypointSet, str]:
     """Finds the names, swaps, links and sigmas that belong to a data set.
 

@@ -14,7 +14,7 @@ from pose_tools.formats.schema import KeypointSet
 FAR = 0.25
 # Boxes are compared by their sides over the extents of their points; so far from the median, in robust standard
 # deviations of the logarithm, and by such a factor at least, is odd.
-BOX_DEVIATIONS, BOX_FACTOR = 6.0, 1.6
+BOX_DEVIATIONS, BOX_FACTOR = 4.5, 1.6
 # An object whose longer side is shorter than this many px cannot show its points.
 TINY = 24
 # So much longer or wider than the input a box may be.

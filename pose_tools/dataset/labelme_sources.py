@@ -140,6 +140,8 @@ def gather(source: Path, coco: Path | None, names: KeypointSet | None, images: P
         UserError: Something is missing.
         FaultsError: All faults of the files.
     """
+    if source.is_dir():
+        raise UserError(f"{source}: is a folder; name one of its COCO files, such as {source / 'train_coco.json'}")
     if not source.is_file():
         raise UserError(f"{source}: no such file")
     if isinstance(read_json(source), list) and coco is None:

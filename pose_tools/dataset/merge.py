@@ -187,6 +187,9 @@ def merge(paths: Sequence[Path], destination: Path, rename: Mapping[str, str] | 
     """
     if len(paths) < 2:
         raise UserError("name at least two data sets to merge")
+    for place, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:place]]:
+            raise UserError(f"{path}: is named twice; every picture would count double")
     check_destination(destination, overwrite, paths)
     sources = read_sources(paths, rename or {})
     names = join_names(sources, union)

@@ -54,7 +54,8 @@ def _class_warnings(rows: list[tuple[InstanceTable, int]], names: KeypointSet,
     labelled = ~np.isnan(poses[..., 0])
     poses = np.nan_to_num(poses)
     count = _FOLDS if len(rows) < _FOLDS * _MOST_POSES else _FEW_FOLDS
-    folds = np.array([zlib.crc32(f"{t.path}:{t.images[r]['id']}".encode()) % count for t, r in rows])
+    # By the image, so that findings depend neither on where the data lies nor on the order of its objects.
+    folds = np.array([zlib.crc32(str(t.images[r].get("file_name")).encode("utf-8", "replace")) % count for t, r in rows])
     for fold in range(count):
         judged = np.flatnonzero(folds == fold)
         others = np.flatnonzero(folds != fold)

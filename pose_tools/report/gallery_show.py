@@ -163,7 +163,7 @@ def _write_drawn(pictures: Sequence[Picture], drawer: Drawer, wishes: Wishes, sa
 
 def _of(shown: int, total: int) -> str:
     if shown < total:
-        return f"the {shown} most suspicious of {total} pictures"
+        return f"the {f'{shown} most suspicious' if shown > 1 else 'most suspicious'} of {total} pictures"
     return "1 picture" if shown == 1 else f"{shown} pictures"
 
 

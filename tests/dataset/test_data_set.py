@@ -1,8 +1,9 @@
 import pytest
 
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.data_set import find_keypoint_set, find_meta, read_data_set, split_of
+from pose_tools.dataset.data_set import find_keypoint_set, find_meta, read_data_set, split_of, unlike_its_config
 from pose_tools.formats.coco import save_coco
+from pose_tools.formats.schema import KeypointSet
 
 DATA = {"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}], "annotations": [],
         "categories": [{"id": 1, "name": "cat", "keypoints": ["nose", "tail"]}]}
@@ -68,3 +69,14 @@ def test_the_config_of_the_same_name_tells_the_keypoints(tmp_path):
     assert (names.keypoints, source) == (("nose", "tail"), "")
     assert find_meta(data_set, configs=tmp_path / "none") == (None, "")
     assert find_meta(data_set, meta, tmp_path / "none")[0].classes == ("dog", )
+
+
+def test_data_that_does_not_fit_the_config_of_its_name_is_told(tmp_path):
+    meta = tmp_path / "configs/_base_/dogs/meta.py"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(META, encoding="utf-8")
+    fitting, other = KeypointSet(("dog", ), ("snout", )), KeypointSet(("dog", ), ("nose", ))
+    assert unlike_its_config(tmp_path / "data/dogs", fitting, tmp_path / "configs") == []
+    assert unlike_its_config(tmp_path / "data/cats", other, tmp_path / "configs") == []
+    (line, ) = unlike_its_config(tmp_path / "data/dogs", other, tmp_path / "configs")
+    assert line.startswith("warning:") and line.endswith(f"--meta {meta}")

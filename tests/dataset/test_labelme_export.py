@@ -211,3 +211,8 @@ def test_real_polygons_there_and_back(tmp_path):
     assert len(before["annotations"]) == len(after["annotations"]) == 13
     for a, b in zip(before["annotations"], after["annotations"]):
         assert a["segmentation"] == b["segmentation"] and a["keypoints"] == b["keypoints"] and a["bbox"] == b["bbox"]
+
+
+def test_a_folder_is_no_source(tmp_path):
+    with pytest.raises(UserError, match="is a folder; name one of its COCO files"):
+        gather(tmp_path, None, None, None, 0.3)

@@ -107,6 +107,8 @@ def test_faulty_sources_are_refused(tmp_path):
         merge(sources, tmp_path / "out")
     with pytest.raises(UserError, match="at least two"):
         merge(sources[:1], tmp_path / "out")
+    with pytest.raises(UserError, match="is named twice"):
+        merge([sources[0], tmp_path / "b/../a"], tmp_path / "out")
     with pytest.raises(UserError, match="which would be lost"):
         merge(sources, tmp_path / "a", overwrite=True)
 
