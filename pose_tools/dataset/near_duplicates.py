@@ -75,7 +75,7 @@ def fingerprint(path: Path) -> Optional[Fingerprint]:
                 levels = np.asarray(image, float)
                 image = Image.fromarray((levels * (255 / max(levels.max(), 1))).astype(np.uint8))
             thumb = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.BILINEAR))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # a broken file raises anything, each format its own
         return None
     return Fingerprint(perceptual_hash(thumb), thumb.tobytes())
 

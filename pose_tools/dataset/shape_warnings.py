@@ -29,8 +29,8 @@ def shape_warnings(tables: Sequence[InstanceTable], names: KeypointSet) -> Itera
     """Looks for left and right exchanged, and for points that are not where the others put them.
 
     Poses are judged by models that have not seen them or others of their image: five models, each fitted to four
-    fifths of the images (large sets: two models of 1000 poses) and, where the object may be mirrored, to their mirror images. Classes
-    are judged apart.
+    fifths of the images (large sets: two models of 1000 poses) and, where the object may be mirrored, to their mirror
+    images. Classes are judged apart.
 
     Args:
         tables: One a split; together they are one set.
@@ -55,7 +55,8 @@ def _class_warnings(rows: list[tuple[InstanceTable, int]], names: KeypointSet,
     poses = np.nan_to_num(poses)
     count = _FOLDS if len(rows) < _FOLDS * _MOST_POSES else _FEW_FOLDS
     # By the image, so that findings depend neither on where the data lies nor on the order of its objects.
-    folds = np.array([zlib.crc32(str(t.images[r].get("file_name")).encode("utf-8", "replace")) % count for t, r in rows])
+    images = [str(table.images[row].get("file_name")).encode("utf-8", "replace") for table, row in rows]
+    folds = np.array([zlib.crc32(name) % count for name in images])
     for fold in range(count):
         judged = np.flatnonzero(folds == fold)
         others = np.flatnonzero(folds != fold)
