@@ -243,8 +243,20 @@ def test_keys_go_through_the_pictures_that_are_left(gallery):
     assert "cannot be read: the file is not there" in page.inner_text("#facts-of-picture")
     page.keyboard.press("Escape")
     assert not page.locator("#large").is_visible()
+    # The browser gives the focus back in its own time.
+    assert waited_for(page, "<b>貓</b>.png") == "<b>貓</b>.png"
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.closest('.card').dataset.name") == "b2.png"
+    assert waited_for(page, "b2.png") == "b2.png"
+
+
+def waited_for(page, name):
+    """The name of the card that has the focus, once it is this one or two seconds have passed."""
+    for _ in range(100):
+        found = page.evaluate("document.activeElement.closest('.card')?.dataset.name")
+        if found == name:
+            break
+        page.wait_for_timeout(20)
+    return found
 
 
 def test_zooming(gallery):
