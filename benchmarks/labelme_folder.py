@@ -58,7 +58,7 @@ def pictures(photos: Optional[Path]) -> list[bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         if photos is None:
-            from pose_tools.dataset.demo_files import write_labelme
+            from pose_tools.dataset.demo.files import write_labelme
 
             photos = Path(folder) / "cars"
             write_labelme(photos, 24, SIZE)

@@ -48,10 +48,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Examines and tells what was found."""
-    from pose_tools.dataset import checkup
     from pose_tools.dataset.data_set import find_meta, read_data_set
-    from pose_tools.dataset.doctor import Examination
-    from pose_tools.dataset.rules import check_rule_names
+    from pose_tools.dataset.doctor import checkup
+    from pose_tools.dataset.doctor.examine import Examination
+    from pose_tools.dataset.doctor.rules import check_rule_names
 
     args = parse_args(argv)
     if args.rules:

@@ -22,8 +22,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import run
-from pose_tools.dataset.labelme_export import write_labelme_files
-from pose_tools.dataset.labelme_sources import gather
+from pose_tools.dataset.convert.labelme_sources import gather
+from pose_tools.dataset.convert.to_labelme import write_labelme_files
 from pose_tools.formats.schema import read_meta
 
 

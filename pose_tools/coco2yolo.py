@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import run
+from pose_tools.dataset.convert.to_yolo import coco_to_yolo
 from pose_tools.dataset.counts import count, count_table
-from pose_tools.dataset.yolo_export import coco_to_yolo
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

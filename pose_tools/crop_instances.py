@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import run
-from pose_tools.dataset.crops import crop_instances
+from pose_tools.dataset.convert.crops import crop_instances
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

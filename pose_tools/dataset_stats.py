@@ -7,7 +7,7 @@ Examples:
 
 Counts images, objects and keypoints, measures boxes and image sizes, and recommends input sizes for the keypoint model
 and the detector, with the commands to train with. --out makes a folder with plots, stats.md and stats.json. What cannot
-be measured is left out and counted. The rules stand in stats.md and in pose_tools/dataset/input_sizes.py.
+be measured is left out and counted. The rules stand in stats.md and in pose_tools/dataset/stats/input_sizes.py.
 """
 from __future__ import annotations
 

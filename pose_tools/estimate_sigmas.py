@@ -45,11 +45,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Estimates, tells, and writes what was asked for."""
-    from pose_tools.dataset import sigma_report as report
     from pose_tools.dataset.folder import check_destination
-    from pose_tools.dataset.sigma_ap import Scorer, ap_curve
-    from pose_tools.dataset.sigma_meta import check_meta, write_sigmas
-    from pose_tools.dataset.sigmas import SigmaOptions, estimate_sigmas
+    from pose_tools.dataset.sigmas import report
+    from pose_tools.dataset.sigmas.ap import Scorer, ap_curve
+    from pose_tools.dataset.sigmas.estimate import SigmaOptions, estimate_sigmas
+    from pose_tools.dataset.sigmas.meta import check_meta, write_sigmas
     from pose_tools.report.sigma_plot import save_report
 
     args = parse_args(argv)

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import run
-from pose_tools.dataset.convert import convert
-from pose_tools.dataset.convert_options import make_options, parse_pad, parse_suffix
-from pose_tools.dataset.convert_report import describe
+from pose_tools.dataset.convert.labelme import convert
+from pose_tools.dataset.convert.options import make_options, parse_pad, parse_suffix
+from pose_tools.dataset.convert.report import describe
 from pose_tools.dataset.data_set import unlike_its_config
 from pose_tools.formats.ownership import Pad
 

@@ -48,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         raise UserError(f"--unlabelled {args.unlabelled}: must not be negative")
     if args.unlabelled and unseen.resolve() == args.dst.resolve():
         raise UserError(f"{unseen}: is DST as well; choose another folder with --unseen")
-    from pose_tools.dataset.demo_files import check_folder, write_labelme, write_unlabelled
+    from pose_tools.dataset.demo.files import check_folder, write_labelme, write_unlabelled
 
     if args.unlabelled:
         check_folder(unseen, args.overwrite)

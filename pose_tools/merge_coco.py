@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import run
+from pose_tools.dataset.convert.merge import merge
 from pose_tools.dataset.counts import count, count_table
-from pose_tools.dataset.merge import merge
 
 
 def _rename(text: str) -> tuple[str, str]:

@@ -51,10 +51,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draws and tells what was drawn."""
-    from pose_tools.dataset.checkup import check
     from pose_tools.dataset.data_set import find_meta, read_data_set
-    from pose_tools.dataset.doctor import Examination, own_keypoint_set
-    from pose_tools.dataset.rules import RULES
+    from pose_tools.dataset.doctor.checkup import check
+    from pose_tools.dataset.doctor.examine import Examination, own_keypoint_set
+    from pose_tools.dataset.doctor.rules import RULES
     from pose_tools.report.gallery_show import Wishes, show
 
     args = parse_args(argv)

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import UserError, run
-from pose_tools.dataset.divide_coco import DivideOptions, divide_coco
-from pose_tools.dataset.divide_report import TOLERANCE, division_table, imbalances
 from pose_tools.dataset.near_duplicates import DISTANCE
+from pose_tools.dataset.splits.report import TOLERANCE, division_table, imbalances
+from pose_tools.dataset.splits.write import DivideOptions, divide_coco
 
 
 def _distance(text: str) -> int | None:

@@ -18,11 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pose_tools.console import UserError, run
-from pose_tools.dataset.convert_options import read_names
+from pose_tools.dataset.convert.from_yolo import YoloOptions, yolo_to_coco
+from pose_tools.dataset.convert.options import read_names
 from pose_tools.dataset.counts import count, count_table
 from pose_tools.dataset.data_set import unlike_its_config
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.yolo_convert import YoloOptions, yolo_to_coco
 from pose_tools.formats.schema import read_meta
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from pose_tools import check_coco
 from pose_tools.console import UserError, run
+from pose_tools.dataset.doctor.rules import RULES
 from pose_tools.dataset.findings import ERROR
-from pose_tools.dataset.rules import RULES
 from pose_tools.formats.coco import load_coco, save_coco
 
 

@@ -227,7 +227,7 @@ def test_an_interrupt_while_images_are_written_leaves_no_writer_behind(tmp_path,
         raise KeyboardInterrupt
 
     monkeypatch.setattr(parallel, "_start", remember)
-    monkeypatch.setattr("pose_tools.dataset.convert_write.link_or_copy", interrupt)
+    monkeypatch.setattr("pose_tools.dataset.convert.write.link_or_copy", interrupt)
     assert convert(source, tmp_path / "out", "--workers", "2")[0] == 130
     assert len(started) == 4 and not any(process.is_alive() for process in started)
     assert os.listdir(tmp_path) == ["src"]

@@ -11,7 +11,7 @@ from PIL import Image
 from pose_tools import labelme2coco, split_coco, yolo2coco
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.divide_coco import DivideOptions, divide_coco
+from pose_tools.dataset.splits.write import DivideOptions, divide_coco
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 

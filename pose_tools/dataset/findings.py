@@ -15,7 +15,7 @@ class Finding(Fault):
     """One thing wrong, or suspicious, in a COCO data set; it prints as the :class:`Fault` it is.
 
     Attributes:
-        rule: Which check found it, a key of :data:`pose_tools.dataset.rules.RULES`.
+        rule: Which check found it, a key of :data:`pose_tools.dataset.doctor.rules.RULES`.
         level: ``"error"`` for what breaks or ruins a training, ``"warning"`` for what a person should look at.
         image: Id of the image it is about; ``None`` when it is about the whole file.
         annotation: Id of the annotation it is about, if it is about one.

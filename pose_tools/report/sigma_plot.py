@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pose_tools.dataset.folder import new_folder
-from pose_tools.dataset.sigma_ap import OKS_LEVELS, Curve, allowed_px
-from pose_tools.dataset.sigma_match import Comparison
-from pose_tools.dataset.sigma_report import scored
-from pose_tools.dataset.sigmas import COCO_PERSON, Estimate, coco_person_sigma
+from pose_tools.dataset.sigmas.ap import OKS_LEVELS, Curve, allowed_px
+from pose_tools.dataset.sigmas.estimate import COCO_PERSON, Estimate, coco_person_sigma
+from pose_tools.dataset.sigmas.match import Comparison
+from pose_tools.dataset.sigmas.report import scored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ from typing import Any, Optional
 
 from pose_tools.console import table
 from pose_tools.dataset.data_set import CONFIGS
-from pose_tools.dataset.input_fit import CLEAR_SIDE, DetectorFit, PoseFit
-from pose_tools.dataset.input_sizes import LEAST_OKS, DetectorAdvice, PoseAdvice
-from pose_tools.dataset.stats import QUANTILES
+from pose_tools.dataset.stats.input_fit import CLEAR_SIDE, DetectorFit, PoseFit
+from pose_tools.dataset.stats.input_sizes import LEAST_OKS, DetectorAdvice, PoseAdvice
+from pose_tools.dataset.stats.measure import QUANTILES
 
 FEW = 30
 Row = list[object]
@@ -60,7 +60,7 @@ def sections(numbers: Mapping[str, Any], pose: Optional[PoseAdvice],
     """The tables.
 
     Args:
-        numbers: What :func:`pose_tools.dataset.stats.numbers_of` returned.
+        numbers: What :func:`pose_tools.dataset.stats.measure.numbers_of` returned.
         pose: The keypoint model's input size; None without labelled keypoints.
         detector: The detector's; None without image sizes.
     """

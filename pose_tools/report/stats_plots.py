@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from pose_tools.console import progress
-from pose_tools.dataset.input_fit import CELL
-from pose_tools.dataset.input_geometry import image_zooms, unused_shares, zooms
-from pose_tools.dataset.input_sizes import DetectorAdvice, PoseAdvice
-from pose_tools.dataset.object_columns import Objects
-from pose_tools.dataset.stats import box_positions, box_shares, centres, coverage, objects_per_image
+from pose_tools.dataset.stats.columns import Objects
+from pose_tools.dataset.stats.input_fit import CELL
+from pose_tools.dataset.stats.input_geometry import image_zooms, unused_shares, zooms
+from pose_tools.dataset.stats.input_sizes import DetectorAdvice, PoseAdvice
+from pose_tools.dataset.stats.measure import box_positions, box_shares, centres, coverage, objects_per_image
 from pose_tools.report import stats_style as look
 from pose_tools.report.stats_style import Names, columns_of, figure, log_axis, log_bins
 

@@ -11,8 +11,9 @@ from typing import Any, Optional
 from pose_tools.console import UserError
 from pose_tools.dataset.data_set import DataSet, find_keypoint_set, read_data_set
 from pose_tools.dataset.folder import check_destination, new_folder
-from pose_tools.dataset.input_geometry import Size
-from pose_tools.dataset.input_sizes import (
+from pose_tools.dataset.stats.columns import Objects, read_objects
+from pose_tools.dataset.stats.input_geometry import Size
+from pose_tools.dataset.stats.input_sizes import (
     DETECTOR_INPUT,
     POSE_INPUT,
     DetectorAdvice,
@@ -20,8 +21,7 @@ from pose_tools.dataset.input_sizes import (
     detector_advice,
     pose_advice,
 )
-from pose_tools.dataset.object_columns import Objects, read_objects
-from pose_tools.dataset.stats import numbers_of
+from pose_tools.dataset.stats.measure import numbers_of
 from pose_tools.formats.coco import write_text
 from pose_tools.report.stats_page import Section, advice_lines, as_markdown, as_terminal, sections
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from pose_tools.console import UserError, table
-from pose_tools.dataset.input_sizes import closest_aspect
+from pose_tools.dataset.stats.input_sizes import closest_aspect
 
 DET_BATCH, POSE_BATCH = 4, 16
 POSE_SIZES = ((192, 96), (128, 128), (96, 192))  # small, so that the demo takes minutes

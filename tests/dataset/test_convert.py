@@ -7,8 +7,8 @@ from PIL import Image
 
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.convert import ConvertOptions, convert
-from pose_tools.dataset.convert_report import describe
+from pose_tools.dataset.convert.labelme import ConvertOptions, convert
+from pose_tools.dataset.convert.report import describe
 from pose_tools.dataset.mirroring import mirrored_poses_occur
 from pose_tools.formats.coco import load_coco
 from pose_tools.formats.labelme import natural_key
@@ -222,7 +222,7 @@ def test_a_failure_while_writing_leaves_the_destination(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("pose_tools.dataset.convert.save_side", fail)
+    monkeypatch.setattr("pose_tools.dataset.convert.labelme.save_side", fail)
     with pytest.raises(OSError):
         convert(tmp_path / "src", tmp_path / "out", ConvertOptions(split=1, overwrite=True))
     assert tree(tmp_path / "out") == ["old"] and sorted(os.listdir(tmp_path)) == ["out", "src"]

@@ -5,7 +5,7 @@ import pytest
 from pose_tools import crop_instances as script
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.crops import crop_instances, crop_window, moved
+from pose_tools.dataset.convert.crops import crop_instances, crop_window, moved
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 

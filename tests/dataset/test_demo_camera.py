@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pose_tools.dataset.demo_camera import clip_polygon, clip_to_picture, polygon_to_image, standing_camera
+from pose_tools.dataset.demo.camera import clip_polygon, clip_to_picture, polygon_to_image, standing_camera
 
 CAMERA = standing_camera((101, 81), focal=100, height=1.0, pitch=0.0)
 

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from pose_tools.dataset.demo_camera import standing_camera
-from pose_tools.dataset.demo_cars import BODIES, KEYPOINTS, CarShape, car_keypoints, car_mesh, sample_shape
-from pose_tools.dataset.demo_mesh import MeshBuilder, face_normals, yaw_matrix
-from pose_tools.dataset.demo_raster import (
+from pose_tools.dataset.demo.camera import standing_camera
+from pose_tools.dataset.demo.cars import BODIES, KEYPOINTS, CarShape, car_keypoints, car_mesh, sample_shape
+from pose_tools.dataset.demo.mesh import MeshBuilder, face_normals, yaw_matrix
+from pose_tools.dataset.demo.raster import (
     Light,
     hidden_points,
     render_meshes,
     silhouette_area,
     silhouette_box,
 )
-from pose_tools.dataset.demo_scene import label_car
+from pose_tools.dataset.demo.scene import label_car
 
 SHAPE = CarShape('sedan', length=4.0, width=2.0, height=1.4, waist=0.95, sill=0.2, bumper=0.5, shoulder=0.75,
                  nose=0.8, taper=(0.9, 0.8), cabin=(-1.5, 0.9), roof=(-0.9, 0.2), axles=(-1.2, 1.3),

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pose_tools.console import UserError
-from pose_tools.dataset import demo_files
-from pose_tools.dataset.demo_cars import KEYPOINTS
-from pose_tools.dataset.demo_files import write_labelme, write_unlabelled
+from pose_tools.dataset.demo import files as demo_files
+from pose_tools.dataset.demo.cars import KEYPOINTS
+from pose_tools.dataset.demo.files import write_labelme, write_unlabelled
 
 SIZE = (160, 120)
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from pose_tools.dataset.demo_layout import polygon_area, rectangles_touch, sample_layout
-from pose_tools.dataset.demo_props import STANDING, TALL, sample_prop
-from pose_tools.dataset.demo_raster import SUPERSAMPLING, render_meshes
-from pose_tools.dataset.demo_scene import LEAST_VISIBLE, label_car, render_scene
+from pose_tools.dataset.demo.layout import polygon_area, rectangles_touch, sample_layout
+from pose_tools.dataset.demo.props import STANDING, TALL, sample_prop
+from pose_tools.dataset.demo.raster import SUPERSAMPLING, render_meshes
+from pose_tools.dataset.demo.scene import LEAST_VISIBLE, label_car, render_scene
 
 SIZE = (256, 192)
 

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.divide import divide
-from pose_tools.dataset.divide_groups import Grouping, make_groups, original_name, video_of
-from pose_tools.dataset.divide_report import Division, division_table, imbalances, size_warning
-from pose_tools.dataset.split import split_names
+from pose_tools.dataset.splits.by_name import split_names
+from pose_tools.dataset.splits.deal import divide
+from pose_tools.dataset.splits.groups import Grouping, make_groups, original_name, video_of
+from pose_tools.dataset.splits.report import Division, division_table, imbalances, size_warning
 
 SHARES = st.sampled_from([(0.8, 0.2), (0.7, 0.2, 0.1), (0.2, ) * 5])
 

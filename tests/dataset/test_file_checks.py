@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pose_tools.dataset.file_checks import boxes_are_corners, file_findings, mirroring_findings
+from pose_tools.dataset.doctor.file_checks import boxes_are_corners, file_findings, mirroring_findings
 from pose_tools.formats.schema import KeypointSet
 
 NAMES = KeypointSet(("cat", ), ("left-ear", "right-ear", "nose"))

@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.input_geometry import image_zooms, noise_oks, unused_shares, zooms
-from pose_tools.dataset.input_sizes import DETECTOR_INPUT, POSE_INPUT, closest_aspect, detector_advice, pose_advice
-from pose_tools.dataset.object_columns import read_objects
+from pose_tools.dataset.stats.columns import read_objects
+from pose_tools.dataset.stats.input_geometry import image_zooms, noise_oks, unused_shares, zooms
+from pose_tools.dataset.stats.input_sizes import (
+    DETECTOR_INPUT,
+    POSE_INPUT,
+    closest_aspect,
+    detector_advice,
+    pose_advice,
+)
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_tools.dataset.balance_warnings import balance_warnings
-from pose_tools.dataset.instance_table import make_table
-from pose_tools.dataset.instance_warnings import box_iou, instance_warnings
+from pose_tools.dataset.doctor.balance_warnings import balance_warnings
+from pose_tools.dataset.doctor.instance_table import make_table
+from pose_tools.dataset.doctor.instance_warnings import box_iou, instance_warnings
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 

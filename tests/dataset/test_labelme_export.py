@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pose_tools import coco2labelme
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.convert import ConvertOptions, convert
-from pose_tools.dataset.labelme_export import shapes_of, write_labelme_files
-from pose_tools.dataset.labelme_sources import gather
+from pose_tools.dataset.convert.labelme import ConvertOptions, convert
+from pose_tools.dataset.convert.labelme_sources import gather
+from pose_tools.dataset.convert.to_labelme import shapes_of, write_labelme_files
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 

@@ -7,7 +7,7 @@ import pytest
 from pose_tools import merge_coco
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.merge import merge
+from pose_tools.dataset.convert.merge import merge
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 

@@ -1,6 +1,6 @@
 import os
 
-from pose_tools.dataset.naming import assign_names
+from pose_tools.dataset.convert.naming import assign_names
 from pose_tools.formats.images import ImageSource
 
 

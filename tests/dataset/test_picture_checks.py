@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pose_tools.dataset.data_set import read_data_set
-from pose_tools.dataset.picture_checks import picture_findings
+from pose_tools.dataset.doctor.picture_checks import picture_findings
 from pose_tools.formats.coco import save_coco
 
 CATEGORY = {"id": 1, "name": "cat", "keypoints": ["nose"], "skeleton": []}

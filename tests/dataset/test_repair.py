@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.repair import repair
+from pose_tools.dataset.doctor.repair import repair
 
 SOUND = {
     "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80}],

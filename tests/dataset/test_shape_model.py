@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pose_tools.dataset.shape_model import FREEDOM, ShapeModel, fit_shape_model
+from pose_tools.dataset.doctor.shape_model import FREEDOM, ShapeModel, fit_shape_model
 
 SCATTER = np.array([[2.0, 0.3, 1.2, 0.0], [0.3, 1.0, 0.1, 0.4], [1.2, 0.1, 1.5, 0.2], [0.0, 0.4, 0.2, 0.8]]) / 100
 MEAN = np.array([0.1, -0.2, 0.3, 0.4])

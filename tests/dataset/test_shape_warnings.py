@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_tools.dataset.instance_table import make_table
-from pose_tools.dataset.shape_warnings import shape_warnings
+from pose_tools.dataset.doctor.instance_table import make_table
+from pose_tools.dataset.doctor.shape_warnings import shape_warnings
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pose_tools.console import UserError
-from pose_tools.dataset.sigma_meta import check_meta, write_sigmas
-from pose_tools.dataset.sigmas import Estimate, KeypointSigma
+from pose_tools.dataset.sigmas.estimate import Estimate, KeypointSigma
+from pose_tools.dataset.sigmas.meta import check_meta, write_sigmas
 from pose_tools.formats.schema import KeypointSet, read_meta
 
 ROOT = Path(__file__).resolve().parents[2]

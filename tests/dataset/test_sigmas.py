@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.data_set import read_data_set
-from pose_tools.dataset.sigma_ap import Scorer, allowed_px, ap_curve, geometric_mean
-from pose_tools.dataset.sigma_core import CUT, interval, robust_mean
-from pose_tools.dataset.sigma_match import compare_annotators, match_labels, match_predictions
-from pose_tools.dataset.sigma_read import Instance, read_labels
-from pose_tools.dataset.sigma_report import read_comparison, sets_to_mark
-from pose_tools.dataset.sigmas import Estimate, KeypointSigma, SigmaOptions, coco_person_sigma, estimate_sigmas
+from pose_tools.dataset.sigmas.ap import Scorer, allowed_px, ap_curve, geometric_mean
+from pose_tools.dataset.sigmas.core import CUT, interval, robust_mean
+from pose_tools.dataset.sigmas.estimate import Estimate, KeypointSigma, SigmaOptions, coco_person_sigma, estimate_sigmas
+from pose_tools.dataset.sigmas.match import compare_annotators, match_labels, match_predictions
+from pose_tools.dataset.sigmas.read import Instance, read_labels
+from pose_tools.dataset.sigmas.report import read_comparison, sets_to_mark
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, load_coco, save_coco
 from pose_tools.formats.schema import KeypointSet
 

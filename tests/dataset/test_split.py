@@ -3,7 +3,7 @@ import random
 import pytest
 
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.split import group_names, split_names
+from pose_tools.dataset.splits.by_name import group_names, split_names
 
 NAMES = [f"{i:03}.jpg" for i in range(100)]
 

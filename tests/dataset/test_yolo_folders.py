@@ -9,9 +9,9 @@ import yaml
 
 from pose_tools.console import FaultsError, UserError
 from pose_tools.dataset.checks import coco_faults
-from pose_tools.dataset.yolo_convert import YoloOptions, yolo_to_coco
-from pose_tools.dataset.yolo_export import coco_to_yolo
-from pose_tools.dataset.yolo_folder import label_file
+from pose_tools.dataset.convert.from_yolo import YoloOptions, yolo_to_coco
+from pose_tools.dataset.convert.to_yolo import coco_to_yolo
+from pose_tools.dataset.convert.yolo_folder import label_file
 from pose_tools.formats.coco import load_coco
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

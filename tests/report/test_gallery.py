@@ -10,8 +10,8 @@ from PIL import Image
 
 from pose_tools.console import UserError
 from pose_tools.dataset.data_set import DataSet
+from pose_tools.dataset.doctor.rules import Rule
 from pose_tools.dataset.findings import Finding
-from pose_tools.dataset.rules import Rule
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.report.draw import imread

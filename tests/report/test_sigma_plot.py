@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pose_tools.console import UserError
-from pose_tools.dataset.sigma_ap import Curve, allowed_px
-from pose_tools.dataset.sigma_match import Comparison
-from pose_tools.dataset.sigmas import Estimate, KeypointSigma
+from pose_tools.dataset.sigmas.ap import Curve, allowed_px
+from pose_tools.dataset.sigmas.estimate import Estimate, KeypointSigma
+from pose_tools.dataset.sigmas.match import Comparison
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.report.sigma_plot import draw_ap, draw_sigmas, png, save_report
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.input_sizes import detector_advice, pose_advice
-from pose_tools.dataset.object_columns import read_objects
+from pose_tools.dataset.stats.columns import read_objects
+from pose_tools.dataset.stats.input_sizes import detector_advice, pose_advice
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.report import stats_plots, stats_style

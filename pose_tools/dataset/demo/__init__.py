@@ -1,0 +1,1 @@
+"""The rendered cars that the demo and the tests train on."""

@@ -1,0 +1,113 @@
+"""The doctor: everything that can be found wrong, or suspicious, in a COCO keypoint data set."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pose_tools.console import FaultsError
+from pose_tools.dataset.checks import coco_faults
+from pose_tools.dataset.data_set import DataSet
+from pose_tools.dataset.doctor.balance_warnings import balance_warnings
+from pose_tools.dataset.doctor.file_checks import file_findings, mirroring_findings
+from pose_tools.dataset.doctor.instance_table import make_table
+from pose_tools.dataset.doctor.instance_warnings import instance_warnings
+from pose_tools.dataset.doctor.picture_checks import compares_similar, picture_findings
+from pose_tools.dataset.doctor.shape_warnings import shape_warnings
+from pose_tools.dataset.findings import ERROR, WARNING, Finding
+from pose_tools.formats.coco import keypoint_set_from_coco
+from pose_tools.formats.schema import KeypointSet
+
+# Rules that speak about image files.
+PICTURE_RULES = ("image-missing", "image-broken", "size-mismatch", "exif", "leak", "copies", "similar")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """How to look.
+
+    Attributes:
+        from_meta: Whether the keypoint set comes from a ``meta.py``, which the files are then held against.
+        input_size: Width and height of the keypoint model's input in px; ``None`` to not look at the aspects.
+        images: Whether to look for the image files and into their first bytes.
+        decode: Whether to decode them whole as well.
+        similar: Whether to look for near-duplicates in two splits even where that takes long.
+        ignored: Rules to leave out.
+    """
+
+    from_meta: bool = False
+    input_size: tuple[int, int] | None = None
+    images: bool = True
+    decode: bool = False
+    similar: bool = False
+    ignored: frozenset[str] = frozenset()
+
+
+def examine(data_set: DataSet, names: KeypointSet | None, how: Examination = Examination()) -> list[Finding]:
+    """Looks at a data set's files, images and labels.
+
+    Args:
+        data_set: What to look at; it need not be sound.
+        names: Its keypoint set; ``None`` when it has no sound one, and then what needs one is left out.
+        how: What to look at.
+
+    Returns:
+        Errors in the order of the files, then warnings, the most suspicious first.
+    """
+    found = list(label_findings(data_set, names, how))
+    if how.images:
+        found += picture_findings(data_set, how.decode, compares_similar(data_set, how.similar))
+    return in_order(found, how.ignored)
+
+
+def in_order(findings: list[Finding], ignored: frozenset[str] = frozenset()) -> list[Finding]:
+    """Errors as they come, then warnings, the most suspicious first; without the rules that are to be ignored."""
+    kept = [finding for finding in findings if finding.rule not in ignored]
+    errors = [finding for finding in kept if finding.level == ERROR]
+    return errors + sorted((f for f in kept if f.level == WARNING), key=lambda finding: -finding.suspicion)
+
+
+def label_findings(data_set: DataSet, names: KeypointSet | None, how: Examination) -> Iterator[Finding]:
+    """Everything that can be said without opening an image; as :func:`examine`."""
+    corners = False
+    for split, data in data_set.sides.items():
+        path, folder = data_set.files[split], data_set.images[split]
+        faults = [*coco_faults(data, path, names if how.from_meta else None, folder if how.images else None),
+                  *file_findings(data, path, names)]
+        twisted = any(fault.rule == "xyxy" for fault in faults)
+        corners = corners or twisted
+        # Corners taken for sizes reach out of their image; that needs no second word.
+        yield from (fault for fault in faults if not (twisted and fault.rule == "box-outside"))
+    yield from _name_leaks(data_set) if not how.images else ()
+    if names is None or corners:
+        return
+    tables = {split: make_table(data, data_set.files[split], names) for split, data in data_set.sides.items()}
+    for table in tables.values():
+        yield from instance_warnings(table, names, how.input_size)
+    if names.keypoints:
+        yield from shape_warnings(list(tables.values()), names)
+    yield from balance_warnings(tables, names)
+    if how.from_meta:
+        largest = max(tables, key=lambda split: len(tables[split]))
+        sound = dict(data_set.sides[largest], annotations=tables[largest].annotations)
+        yield from mirroring_findings(sound, data_set.files[largest], names)
+
+
+def _name_leaks(data_set: DataSet) -> Iterator[Finding]:
+    """The same file name in two splits; where images are opened, their bytes are compared instead."""
+    first: dict[object, str] = {}
+    for split, data in data_set.sides.items():
+        for image in data["images"]:
+            key = (data_set.images[split], str(image.get("file_name")))
+            other = first.setdefault(key, split)
+            if other != split:
+                place = f"image {image['id']} ({image.get('file_name')})"
+                yield Finding(data_set.files[split], f"is in {split} and in {other}", place, "leak", image=image["id"])
+
+
+def own_keypoint_set(data_set: DataSet) -> tuple[KeypointSet | None, list[Finding]]:
+    """The keypoint set that the categories tell, or why they tell none."""
+    split, path = next(iter(data_set.files.items()))
+    try:
+        return keypoint_set_from_coco(data_set.sides[split], path), []
+    except FaultsError as error:
+        return None, [Finding(f.file, f.what, f.where, "keypoint-names") for f in error.faults]

@@ -1,0 +1,1 @@
+"""Dividing data sets into train, val and test, or into folds."""

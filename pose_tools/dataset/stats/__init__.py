@@ -1,0 +1,1 @@
+"""What a data set holds, and the input size that suits it."""
