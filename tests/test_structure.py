@@ -89,3 +89,16 @@ def test_modules_are_short_and_not_called_utils(path):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.py")), ids=ids)
 def test_configs_import_nothing(path):
     assert list(imported(parse(path), whole=True)) == []
+
+
+FOLDERS_OF_DATASET = {path.parent.name for path in ROOT.glob("pose_tools/dataset/*/__init__.py")}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) == "dataset"], ids=ids)
+def test_the_folders_of_dataset_keep_to_themselves(path):
+    """They use what lies beside them, and conversions the splits; nothing beside them uses one."""
+    own = path.parent.name
+    for name in imported(parse(path), whole=True):
+        parts = name.split(".")
+        if parts[:2] == ["pose_tools", "dataset"] and len(parts) > 2 and parts[2] in FOLDERS_OF_DATASET:
+            assert parts[2] == own or (own, parts[2]) == ("convert", "splits")
