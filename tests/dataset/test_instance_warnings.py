@@ -85,11 +85,13 @@ def test_an_object_labelled_twice():
     for ann in data["annotations"]:
         ann["image_id"] = 1
     assert warned(data) == [(2, "twice", ())], "not: other points, another class"
+    data["annotations"].insert(1, {**data["annotations"][2], "id": 9, "bbox": [150, 10, 40, 40]})
+    assert (2, "twice", ()) in warned(data), "with another object between the two"
 
 
 def test_overlap():
-    assert box_iou(np.array([[0, 0, 10, 10]]), [[5, 0, 10, 10], [20, 20, 1, 1], [0, 0, 10, 10]]) == pytest.approx(
-        np.array([[1 / 3, 0, 1]]))
+    others = np.array([[5, 0, 10, 10], [20, 20, 1, 1], [0, 0, 10, 10]])
+    assert box_iou(np.array([[0, 0, 10, 10]] * 3), others) == pytest.approx(np.array([1 / 3, 0, 1]))
 
 
 def test_what_is_unsound_is_left_out_of_the_table():

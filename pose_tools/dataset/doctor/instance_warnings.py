@@ -1,7 +1,7 @@
 """Single objects that a person should look at: points, boxes and sizes that are odd. Coordinates are image px."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -137,39 +137,36 @@ def _aspects(table: InstanceTable, input_size: tuple[int, int]) -> Iterator[Find
 
 
 def _twice(table: InstanceTable) -> Iterator[Finding]:
-    by_image: dict[object, list[int]] = {}
-    for row, image in enumerate(table.images):
-        by_image.setdefault(image["id"], []).append(row)
-    for rows in by_image.values():
-        if len(rows) > 1:
-            yield from _twice_in_image(table, np.array(rows))
+    """Compares each object with those of its image: with the next, the next but one, and so on."""
+    numbers = {image: number for number, image in enumerate(dict.fromkeys(image["id"] for image in table.images))}
+    own = np.array([numbers[image["id"]] for image in table.images])
+    order = np.argsort(own, kind="stable")
+    for step in range(1, len(order)):
+        same = own[order[:-step]] == own[order[step:]]
+        if not same.any():
+            return
+        first, second = order[:-step][same], order[step:][same]
+        overlap = box_iou(table.boxes[first], table.boxes[second])
+        alike = (overlap > TWICE) & (table.classes[first] == table.classes[second])
+        for a, b, share in zip(first[alike], second[alike], overlap[alike]):
+            apart = np.linalg.norm(table.points[a] - table.points[b], axis=1)
+            known = ~np.isnan(apart)
+            if not known.any() or np.mean(apart[known]) <= _TWICE_POINTS * table.scales[a]:
+                yield table.warn(b, "twice", f"the same object as annotation {table.annotations[a]['id']}: their boxes "
+                                 f"overlap with IoU {share:.2f}", 10 * share)
 
 
-def _twice_in_image(table: InstanceTable, rows: np.ndarray) -> Iterator[Finding]:
-    overlap = np.triu(box_iou(table.boxes[rows], table.boxes[rows]), 1)
-    overlap[table.classes[rows][:, None] != table.classes[rows]] = 0
-    for first, second in zip(*np.nonzero(overlap > TWICE)):
-        a, b = rows[first], rows[second]
-        apart = np.linalg.norm(table.points[a] - table.points[b], axis=1)
-        known = ~np.isnan(apart)
-        if known.any() and np.mean(apart[known]) > _TWICE_POINTS * table.scales[a]:
-            continue
-        yield table.warn(b, "twice", f"the same object as annotation {table.annotations[a]['id']}: their boxes overlap "
-                         f"with IoU {overlap[first, second]:.2f}", 10 * overlap[first, second])
-
-
-def box_iou(first: np.ndarray, second: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
-    """Intersection over union.
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union, pair by pair.
 
     Args:
         first: (N, 4) left, top, width, height.
-        second: (M, 4).
+        second: (N, 4).
 
     Returns:
-        (N, M).
+        (N,).
     """
-    a, b = np.asarray(first, float)[:, None], np.asarray(second, float)[None]
-    shared = (np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]))
-    inter = np.clip(shared, 0, None).prod(axis=2)
-    union = a[..., 2:].prod(axis=2) + b[..., 2:].prod(axis=2) - inter
+    ends = np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
+    inter = np.clip(ends - np.maximum(first[:, :2], second[:, :2]), 0, None).prod(axis=1)
+    union = first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - inter
     return inter / np.maximum(union, 1e-12)
