@@ -96,6 +96,19 @@ def test_what_json_cannot_hold_is_not_written(spoiled):
     assert not list(spoiled.glob("*.fixed.*"))
 
 
+def test_nothing_is_written_when_one_of_the_files_cannot_be(spoiled, tmp_path, capsys):
+    shutil.copytree(spoiled, tmp_path / "other")
+    both = spoiled / "train_coco.json", tmp_path / "other/train_coco.json"
+    with pytest.raises(UserError, match="would be written for two files"):
+        check(*both, "--fix-to", tmp_path / "new")
+    data = load_coco(both[1])
+    data["info"] = {"description": "\ud800"}
+    both[1].write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(UserError, match="half a character"):
+        check(*both, "--fix")
+    assert not [*tmp_path.rglob("*.fixed.*")]
+
+
 def test_a_missing_image_and_a_leak(spoiled, capsys):
     train, val = load_coco(spoiled / "train_coco.json"), load_coco(spoiled / "val_coco.json")
     (spoiled / "images" / train["images"][0]["file_name"]).unlink()

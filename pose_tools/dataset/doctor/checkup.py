@@ -1,6 +1,7 @@
 """A whole visit to the doctor: examine, perhaps mend into new files, and say what was found."""
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,19 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pose_tools.console import UserError
+from pose_tools.console.atomic import write_whole
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.doctor.examine import (
-    PICTURE_RULES,
-    Examination,
-    examine,
-    in_order,
-    label_findings,
-    own_keypoint_set,
-)
+from pose_tools.dataset.doctor.examine import Examination, examine, in_order, own_keypoint_set
 from pose_tools.dataset.doctor.repair import Change, repair
 from pose_tools.dataset.doctor.rules import RULES
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
-from pose_tools.formats.coco import load_coco, save_coco, write_text
+from pose_tools.formats.coco import load_coco, write_text
 from pose_tools.formats.schema import KeypointSet
 
 
@@ -29,14 +24,12 @@ class Checkup:
     """What came out.
 
     Attributes:
-        findings: What is wrong now: after mending, where that was asked for.
-        before: How many errors there were before mending.
+        findings: What is wrong: after mending, where that was asked for.
         changes: What was mended, by the file it was mended in.
         written: The new files.
     """
 
     findings: list[Finding]
-    before: int = 0
     changes: dict[Path, list[Change]] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 
@@ -56,11 +49,10 @@ def check(data_set: DataSet, names: KeypointSet | None, how: Examination) -> Che
     own: list[Finding] = []
     if names is None:
         names, own = own_keypoint_set(data_set)
-    findings = in_order([*own, *examine(data_set, names, how)], how.ignored)
-    return Checkup(findings, sum(finding.level == ERROR for finding in findings))
+    return Checkup(in_order([*own, *examine(data_set, names, how)], how.ignored))
 
 
-def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, found: Checkup, folder: Path | None,
+def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, folder: Path | None,
          overwrite: bool) -> Checkup:
     """Mends what has one right answer, into new files, and examines these.
 
@@ -68,7 +60,6 @@ def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, found: 
         data_set: What was examined.
         names: As for :func:`check`.
         how: As for :func:`check`.
-        found: What :func:`check` found.
         folder: Where to write ``X.fixed.json`` and ``X.fixed.log`` for each ``X.json`` that had something to mend;
             ``None`` for beside it.
         overwrite: Whether such files may be there already.
@@ -77,35 +68,41 @@ def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, found: 
         What is left; the examined files are as they were.
 
     Raises:
-        UserError: A file to write is there already; nothing is written.
+        UserError: A file to write is there already, would be written twice, or cannot be written as JSON; nothing is
+            written.
     """
     sides = {split: load_coco(path) for split, path in data_set.files.items()}
     changes = {split: repair(data, data_set.images[split] if how.images else None) for split, data in sides.items()}
     targets = {split: (folder or path.parent) / f"{path.stem}.fixed.json"
                for split, path in data_set.files.items() if changes[split]}
     logs = {split: path.with_suffix(".log") for split, path in targets.items()}
-    for path in (*targets.values(), *logs.values()):
-        if path.exists() and not overwrite:
-            raise UserError(f"{path}: exists; replace it with --overwrite")
+    _check_targets([*targets.values(), *logs.values()], overwrite)
+    contents = {split: _encoded(sides[split], data_set.files[split]) for split in targets}
     for split, path in targets.items():
-        try:
-            save_coco(path, sides[split])
-        except ValueError:
-            raise UserError(f"{data_set.files[split]}: holds NaN or infinity where only you know the right value; "
-                            "the findings above name the annotations") from None
+        write_whole(path, contents[split])
         write_text(logs[split], "".join(f"{change}\n" for change in changes[split]))
     mended = replace(data_set, sides=sides, files={**data_set.files, **targets})
-    own: list[Finding] = []
-    if names is None:
-        names, own = own_keypoint_set(mended)
-    left = [f for f in label_findings(mended, names, how) if f.rule not in PICTURE_RULES]
-    seen = [f for f in found.findings if f.rule in PICTURE_RULES]
-    if how.images:
-        # Names and sizes of images may have been mended as well.
-        seen = [f for f in examine(mended, names, how) if f.rule in PICTURE_RULES]
-    return Checkup(in_order([*own, *left, *seen], how.ignored), found.before,
-                   {data_set.files[split]: changes[split] for split in targets},
-                   [*targets.values(), *logs.values()])
+    return replace(check(mended, names, how), written=[*targets.values(), *logs.values()],
+                   changes={data_set.files[split]: changes[split] for split in targets})
+
+
+def _check_targets(paths: Sequence[Path], overwrite: bool) -> None:
+    for place, path in enumerate(paths):
+        if path.exists() and not overwrite:
+            raise UserError(f"{path}: exists; replace it with --overwrite")
+        if path in paths[:place]:
+            raise UserError(f"{path}: would be written for two files; mend them one by one, or without --fix-to")
+
+
+def _encoded(data: dict[str, Any], path: Path) -> bytes:
+    """A COCO file's bytes, made before anything is written: what was read need not be writable."""
+    try:
+        return (json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: holds half a character (a lone surrogate), which no file can hold") from None
+    except ValueError:
+        raise UserError(f"{path}: holds NaN or infinity where only you know the right value; without --fix it is said "
+                        "where") from None
 
 
 def _heading(rule: str, findings: Sequence[Finding]) -> str:

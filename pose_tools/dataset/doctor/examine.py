@@ -17,9 +17,6 @@ from pose_tools.dataset.findings import ERROR, WARNING, Finding
 from pose_tools.formats.coco import keypoint_set_from_coco
 from pose_tools.formats.schema import KeypointSet
 
-# Rules that speak about image files.
-PICTURE_RULES = ("image-missing", "image-broken", "size-mismatch", "exif", "leak", "copies", "similar")
-
 
 @dataclass(frozen=True)
 class Examination:
