@@ -12,8 +12,7 @@ from pose_tools.dataset.findings import Finding
 from pose_tools.dataset.scaffold import guess_swaps
 from pose_tools.formats.schema import KeypointSet
 
-# Exchanged labels must be e^6 = 400 times as likely. On rendered cars with 22 exchanges in 465 objects this found 21
-# and raised no false alarm.
+# Exchanged labels must be e^6 = 400 times as likely; see benchmarks/label_errors.py for what that finds.
 SWAP_GAIN = 6.0
 # A sound label is so far off once in a hundred thousand times ...
 POINT_CHANCE = 1e-5

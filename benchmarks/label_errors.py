@@ -1,0 +1,96 @@
+"""How many wrong labels the doctor finds, and how many sound ones it accuses: labels are spoiled on purpose.
+
+Examples:
+    python pose_tools/make_demo.py photos --images 200 --size 320 240 --seed 5
+    python pose_tools/labelme2coco.py photos data/cars --meta configs/_base_/carpose/meta.py
+    python benchmarks/label_errors.py data/cars --meta configs/_base_/carpose/meta.py
+
+One object in twenty gets one labelled point moved by a share of the object's scale (sqrt of its box's area), in any
+direction; or a pair of labelled partners exchanged, or all of them. Each row is the mean of several seeds.
+"""
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pose_tools.console import run, table
+from pose_tools.dataset.data_set import DataSet, find_keypoint_set, read_data_set
+from pose_tools.dataset.doctor.instance_table import make_table
+from pose_tools.dataset.doctor.shape_warnings import shape_warnings
+from pose_tools.formats.schema import KeypointSet
+
+Spoil = Callable[[np.ndarray, dict[str, Any], np.random.Generator], bool]
+
+
+def mover(share: float) -> Spoil:
+    """Moves one labelled point."""
+    def move(points: np.ndarray, annotation: dict[str, Any], random: np.random.Generator) -> bool:
+        seen = np.flatnonzero(points[:, 2] > 0)
+        if not len(seen):
+            return False
+        turn, scale = random.uniform(0, 2 * np.pi), np.sqrt(annotation["bbox"][2] * annotation["bbox"][3])
+        points[random.choice(seen), :2] += share * scale * np.array([np.cos(turn), np.sin(turn)])
+        return True
+    return move
+
+
+def exchanger(names: KeypointSet, whole: bool) -> Spoil:
+    """Exchanges one pair of which both are labelled, or every pair."""
+    pairs = [[names.keypoints.index(name) for name in pair] for pair in names.swaps]
+
+    def exchange(points: np.ndarray, annotation: dict[str, Any], random: np.random.Generator) -> bool:
+        both = [pair for pair in pairs if (points[pair, 2] > 0).all()]
+        if not both:
+            return False
+        for a, b in pairs if whole else [both[random.integers(len(both))]]:
+            points[[a, b]] = points[[b, a]]
+        return True
+    return exchange
+
+
+def trial(data_set: DataSet, names: KeypointSet, spoil: Spoil, seed: int) -> tuple[int, int, int, int]:
+    """Spoils and looks: objects spoiled, those of them found, sound objects, those of them accused."""
+    random, spoiled, total, tables = np.random.default_rng(seed), set(), 0, []
+    for split, data in data_set.sides.items():
+        data = copy.deepcopy(data)
+        for annotation in data["annotations"]:
+            points = np.array(annotation["keypoints"], float).reshape(-1, 3)
+            if random.random() < 0.05 and spoil(points, annotation, random):
+                annotation["keypoints"] = points.ravel().tolist()
+                spoiled.add((split, annotation["id"]))
+        total += len(data["annotations"])
+        tables.append(make_table(data, Path(split), names))
+    found = {(str(finding.file), finding.annotation) for finding in shape_warnings(tables, names)}
+    return len(spoiled), len(found & spoiled), total - len(spoiled), len(found - spoiled)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="a data set with sound labels")
+    parser.add_argument("--meta", type=Path, help="its meta.py")
+    parser.add_argument("--seeds", type=int, default=10)
+    args = parser.parse_args(argv)
+    data_set = read_data_set([args.source])
+    names, _ = find_keypoint_set(data_set, args.meta)
+    ways = {f"a point moved by {share:g}": mover(share) for share in (0.1, 0.15, 0.25, 0.5)}
+    if names.swaps:
+        ways.update({"a pair exchanged": exchanger(names, False), "all pairs exchanged": exchanger(names, True)})
+    rows = []
+    for way, spoil in ways.items():
+        sums = np.sum([trial(data_set, names, spoil, seed) for seed in range(args.seeds)], axis=0)
+        rows.append([way, f"{sums[0] / args.seeds:.1f}", f"{sums[1] / sums[0]:.1%}", f"{sums[3] / sums[2]:.2%}"])
+    print(table(rows, ["labels", "spoiled objects", "found", "sound ones accused"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
