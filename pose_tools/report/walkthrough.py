@@ -59,8 +59,12 @@ class Shell:
         inside = isinstance(word, Path) and word.is_absolute() and self.root in word.parents
         return str(word.relative_to(self.root) if inside else word)  # type: ignore[attr-defined]
 
-    def __call__(self, *words: object) -> None:
+    def __call__(self, *words: object, may_fail: bool = False) -> None:
         """Runs ``python WORDS``.
+
+        Args:
+            words: A script and its arguments.
+            may_fail: Go on when it ends with 1.
 
         Raises:
             UserError: It failed; its own message stands above.
@@ -71,7 +75,7 @@ class Shell:
         code = subprocess.run([sys.executable, *command], cwd=self.root).returncode
         if code == 130:
             raise KeyboardInterrupt
-        if code:
+        if code and not (may_fail and code == 1):
             raise UserError(f"the demo stopped: {command[0]} failed (exit code {code}); what it said is above")
         self.steps.append((command[0], time.monotonic() - start))
 
@@ -142,6 +146,7 @@ def _summary(shell: Shell, out: Path, det: Path, pose: Path, works: tuple[Path, 
         ["detector", f"bbox mAP {scores[0]['metrics']['coco/bbox_mAP']:.3f}", str(det)],
         ["keypoints, true boxes", f"AP {scores[1]['metrics']['coco/AP']:.3f}", str(pose)],
         ["keypoints, detected boxes", on_boxes, ""],
+        ["labels, the suspicious first", "open it", str(out / "labels.html")],
         ["predictions on unseen pictures", "look at it", str(out / "predictions.jpg")],
         ["whole demo", f"{seconds / 60:.1f} min", str(out)],
     ]
@@ -163,6 +168,9 @@ def walk(root: Path, plan: Plan) -> None:
     name = plan.set_name
     out, data = Path("work_dirs/demo"), Path("data") / name
     unseen = _convert(shell, plan, root / data, root / out / "unseen")
+    # What is wrong should be seen, but whether it stops a training is for the training to say.
+    shell("pose_tools/check_coco.py", data, "--meta", f"configs/_base_/{name}/meta.py", may_fail=True)
+    shell("pose_tools/show_coco.py", data, "--meta", f"configs/_base_/{name}/meta.py", "--html", out / "labels.html")
     train = _read(root / data / "train_coco.json")
     labelled = sum(1 for annotation in train["annotations"] if annotation["num_keypoints"])
     det_work, pose_work = out / f"rtmdet-tiny-{name}", out / f"rtmpose-s-{name}"

@@ -337,3 +337,8 @@ def test_the_whole_command_in_chinese(browser, cars, tmp_path):
     opened.page.locator(".card:visible .open").first.click()
     assert opened.visible(".swap") > 0 and opened.errors == []
     opened.page.close()
+
+
+def test_one_finding_is_not_several(gallery):
+    badges = gallery.page.locator(".badge").all_inner_texts()
+    assert badges and not {"1 errors", "1 warnings"} & set(badges)

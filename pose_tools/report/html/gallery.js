@@ -163,7 +163,7 @@ function buildLegend() {
 function badges(findings) {
   return ["error", "warning"].map((level) => [level, findings.filter((finding) => finding.level === level).length])
     .filter(([, count]) => count > 0)
-    .map(([level, count]) => make("span", { class: `badge level-${level}` }, `${count} ${say(`${level}s`)}`));
+    .map(([level, count]) => make("span", { class: `badge level-${level}` }, `${count} ${say(count === 1 ? `one_${level}` : `${level}s`)}`));
 }
 
 function buildCard(picture, number) {
