@@ -9,6 +9,7 @@ covariance are replaced by their mean (Tipping and Bishop, "Probabilistic princi
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ _DONE = 1e-3
 # Numbers in memory at once.
 _BATCH = 4_000_000
 _POSES_PER_DIRECTION = 6
+_MOST_DIRECTIONS = 32
 _POSES_PER_FREEDOM = 3
 
 
@@ -105,10 +107,21 @@ class ShapeModel:
             yield rows, off, inverse[which[rows] - first], log_det[which[rows] - first]
 
     def _inverses(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        both = seen[:, :, None] & seen[:, None, :]
-        # What is not seen is put on the diagonal as 1, so that all matrices have one size.
-        padded = np.where(both, self.scatter, 0) + np.eye(len(self.mean)) * ~seen[:, :, None]
-        return np.where(both, np.linalg.inv(padded), 0), np.linalg.slogdet(padded)[1]
+        """Inverts the parts of the scatter that are seen, by the matrix inversion lemma of Woodbury."""
+        factors, noise = self._factors
+        own = np.where(seen[:, :, None], factors, 0)
+        inner = own.transpose(0, 2, 1) @ own + noise * np.eye(factors.shape[1])
+        outer = own @ np.linalg.inv(inner) @ own.transpose(0, 2, 1)
+        inverse = (np.eye(len(self.mean)) * seen[:, :, None] - outer) / noise
+        log_det = (seen.sum(axis=1) - factors.shape[1]) * np.log(noise) + np.linalg.slogdet(inner)[1]
+        return inverse, log_det
+
+    @functools.cached_property
+    def _factors(self) -> tuple[np.ndarray, float]:
+        """The scatter as ``factors @ factors.T + noise * identity``, factors (2K, Q)."""
+        values, vectors = np.linalg.eigh(self.scatter)
+        more = values > values[0] * (1 + 1e-6)
+        return vectors[:, more] * np.sqrt(values[more] - values[0]), float(values[0])
 
 
 def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -126,9 +139,8 @@ def _start(poses: np.ndarray, labelled: np.ndarray) -> ShapeModel:
 
 def _few_directions(scatter: np.ndarray, count: int) -> np.ndarray:
     values, vectors = np.linalg.eigh(scatter)
-    rest = max(len(values) - count, 0)
-    if rest:
-        values[:rest] = values[:rest].mean()
+    rest = max(len(values) - min(count, _MOST_DIRECTIONS), 1)
+    values[:rest] = values[:rest].mean()
     return (vectors * np.maximum(values, NOISE**2)) @ vectors.T
 
 
@@ -140,7 +152,7 @@ def fit_shape_model(poses: np.ndarray, labelled: np.ndarray) -> ShapeModel:
         labelled: (N, K), bool.
 
     Returns:
-        The model; it varies in at most one direction for every six poses.
+        The model; it varies in at most one direction for every six poses, and in 32.
     """
     model = _start(poses, labelled)
     for _ in range(_ROUNDS):

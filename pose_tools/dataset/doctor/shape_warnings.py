@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pose_tools.console import progress
 from pose_tools.dataset.doctor.instance_table import InstanceTable
 from pose_tools.dataset.doctor.shape_model import ShapeModel, fit_shape_model
 from pose_tools.dataset.findings import Finding
@@ -20,8 +21,8 @@ POINT_CHANCE = 1e-5
 POINT_DISTANCE = 0.1
 LEAST_POSES = 20
 _FOLDS, _FEW_FOLDS = 5, 2
-# More poses than this make a model no better.
-_MOST_POSES = 1000
+# More poses than this make a model no better; with many keypoints, numbers that are reckoned with instead.
+_MOST_POSES, _LEAST_POSES, _MOST_NUMBERS = 1000, 300, 20_000_000
 
 
 def shape_warnings(tables: Sequence[InstanceTable], names: KeypointSet) -> Iterator[Finding]:
@@ -52,16 +53,17 @@ def _class_warnings(rows: list[tuple[InstanceTable, int]], names: KeypointSet,
     poses = _stack(rows)
     labelled = ~np.isnan(poses[..., 0])
     poses = np.nan_to_num(poses)
-    count = _FOLDS if len(rows) < _FOLDS * _MOST_POSES else _FEW_FOLDS
+    most = int(np.clip(_MOST_NUMBERS / (2 * poses.shape[1]) ** 2, _LEAST_POSES, _MOST_POSES))
+    count = _FOLDS if len(rows) < _FOLDS * most else _FEW_FOLDS
     # By the image, so that findings depend neither on where the data lies nor on the order of its objects.
     images = [str(table.images[row].get("file_name")).encode("utf-8", "replace") for table, row in rows]
     folds = np.array([zlib.crc32(name) % count for name in images])
-    for fold in range(count):
+    for fold in progress(range(count), "comparing shapes"):
         judged = np.flatnonzero(folds == fold)
         others = np.flatnonzero(folds != fold)
         if not len(judged) or len(others) < LEAST_POSES // 2:
             continue
-        others = others[::-(-len(others) // _MOST_POSES)]
+        others = others[::-(-len(others) // most)]
         model = fit_shape_model(*_with_mirrored(poses[others], labelled[others], pairs if names.mirror else ()))
         exchanged = _exchanged(model, poses[judged], labelled[judged], pairs)
         yield from _swap_findings([rows[i] for i in judged], exchanged, names, pairs)
