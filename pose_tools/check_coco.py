@@ -64,10 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     names, meta = find_meta(data_set, args.meta)
     how = Examination(names is not None, tuple(args.input_size), not args.no_images, args.verify_images,
                       args.similar, frozenset(args.ignore))
-    if args.fix or args.fix_to:
-        result = checkup.mend(data_set, names, how, args.fix_to, args.overwrite)
-    else:
-        result = checkup.check(data_set, names, how)
+    result = checkup.mend(data_set, names, how, args.fix_to, args.overwrite) if args.fix or args.fix_to else \
+        checkup.check(data_set, names, how)
     if args.json:
         print(json.dumps(checkup.checkup_json(result, data_set), ensure_ascii=False, indent=1))
     else:
