@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Examines and tells what was found."""
     from pose_tools.dataset.data_set import find_meta, read_data_set
     from pose_tools.dataset.doctor import checkup
-    from pose_tools.dataset.doctor.examine import Examination
+    from pose_tools.dataset.doctor.examine import Examination, examine
     from pose_tools.dataset.doctor.rules import check_rule_names
 
     args = parse_args(argv)
@@ -61,15 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("name a data set's folder or its COCO files; --help shows examples")
     check_rule_names(args.ignore)
     data_set = read_data_set(args.sources, args.images)
-    names, meta = find_meta(data_set, args.meta)
-    how = Examination(names is not None, tuple(args.input_size), not args.no_images, args.verify_images,
+    meta, path = find_meta(data_set, args.meta)
+    how = Examination(tuple(args.input_size), not args.no_images, args.verify_images,
                       args.similar, frozenset(args.ignore))
-    result = checkup.mend(data_set, names, how, args.fix_to, args.overwrite) if args.fix or args.fix_to else \
-        checkup.check(data_set, names, how)
+    result = checkup.mend(data_set, meta, how, args.fix_to, args.overwrite) if args.fix or args.fix_to else \
+        checkup.Checkup(examine(data_set, meta, how))
     if args.json:
         print(json.dumps(checkup.checkup_json(result, data_set), ensure_ascii=False, indent=1))
     else:
-        against = [f"held against {meta}"] if meta else []
+        against = [f"held against {path}"] if path else []
         text = checkup.findings_text(result.findings, args.limit)
         print("\n".join([*against, *([text, ""] if text else []), checkup.summary_text(result, data_set)]))
     return int(result.count("error") > 0 or (args.strict and bool(result.findings)))

@@ -52,8 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draws and tells what was drawn."""
     from pose_tools.dataset.data_set import find_meta, read_data_set
-    from pose_tools.dataset.doctor.checkup import check
-    from pose_tools.dataset.doctor.examine import Examination, own_keypoint_set
+    from pose_tools.dataset.doctor.examine import examine, own_keypoint_set
     from pose_tools.dataset.doctor.rules import RULES
     from pose_tools.report.gallery_show import Wishes, show
 
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_set = read_data_set(args.sources, args.images)
     meta, _ = find_meta(data_set, args.meta)
     own, _ = own_keypoint_set(data_set)
-    findings = check(data_set, meta, Examination(meta is not None)).findings
+    findings = examine(data_set, meta)
     wishes = Wishes(out=args.out, sheet=args.sheet, html=args.html, image=args.image, count=args.count,
                     most=args.max_side, words=args.words, swaps=args.swaps, lang=args.lang, overwrite=args.overwrite)
     print("\n".join(show(data_set, meta, own, findings, RULES, wishes)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pose_tools.dataset.findings import Finding
-from pose_tools.formats.coco_structure import is_finite
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
 # A box may reach this share of the image's width or height beyond its border, as boxes of cut-off objects do.
@@ -18,15 +18,10 @@ Entry = Mapping[str, Any]
 Found = tuple[str, str]  # a rule's name and what is wrong
 
 
-def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number to calculate with."""
-    return is_finite(value)
-
-
 def are_numbers(values: Sequence[Any]) -> bool:
     """Whether JSON values are all finite numbers; fast for those that are."""
     try:
-        if set(map(type, values)) <= _PLAIN and is_finite(sum(map(abs, values))):
+        if set(map(type, values)) <= _PLAIN and is_number(sum(map(abs, values))):
             return True
     except OverflowError:  # a whole number that no float can hold
         return False

@@ -8,11 +8,13 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Union
 
-from pose_tools.dataset.annotation_checks import annotation_faults, is_number
+from pose_tools.dataset.annotation_checks import annotation_faults
 from pose_tools.dataset.findings import Finding
+from pose_tools.dataset.folder import files_below
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
 Entry = Mapping[str, Any]
@@ -84,7 +86,7 @@ def _category_faults(data: Entry, path: Path, names: KeypointSet | None) -> Iter
 
 
 def _image_faults(data: Entry, path: Path, folder: Path | None) -> Iterator[Finding]:
-    present = _files_below(folder) if folder is not None and folder.is_dir() else None
+    present = files_below(folder) if folder is not None and folder.is_dir() else None
     if folder is not None and present is None and data["images"]:
         yield Finding(folder, "there is no such folder of images", rule="image-missing")
     for image in data["images"]:
@@ -96,14 +98,9 @@ def _image_faults(data: Entry, path: Path, folder: Path | None) -> Iterator[Find
         if not all(is_number(image.get(key)) and image[key] > 0 for key in ("width", "height")):
             what = f"its size is {image.get('width')} x {image.get('height')}"
             yield Finding(path, what, place, "image-size", image=image["id"])
-        if present is not None and os.path.normpath(name) not in present and not (folder / name).is_file():
+        plain = PurePath(os.path.normpath(name)).as_posix()
+        if present is not None and plain not in present and not (folder / name).is_file():
             yield Finding(path, f"its file is not in {folder}", place, "image-missing", image=image["id"])
-
-
-def _files_below(folder: Path) -> set[str]:
-    """Lists all files once, which is faster than asking for each of thousands."""
-    return {os.path.normpath(os.path.join(os.path.relpath(top, folder), name))
-            for top, _, names in os.walk(folder) for name in names}
 
 
 def coco_faults(data: Entry, path: Union[str, Path], keypoint_set: KeypointSet | None = None,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -15,8 +16,16 @@ from pose_tools.formats.coco_dialects import normalise_coco
 from pose_tools.formats.images import ImageError, ImageSource, read_header, source_of
 
 SPLITS = ("train", "val", "test")
+_SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+                "test": "test", "testing": "test"}
 # Fields whose values are checked one by one.
 _CHECKED = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "segmentation", "iscrowd"}
+
+
+def split_of(path: Path) -> str:
+    """Guesses from a file's name which split it is: ``person_keypoints_val2017.json`` is ``val``; else its stem."""
+    words = re.findall(r"[a-z]+", path.stem.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), path.stem)
 
 
 def find_coco_files(source: Path) -> dict[str, Path]:
@@ -29,7 +38,7 @@ def find_coco_files(source: Path) -> dict[str, Path]:
         UserError: There is no such file.
     """
     if source.is_file():
-        split = source.name.split("_coco")[0]
+        split = split_of(source)
         return {split if split in SPLITS else "train": source}
     found = {split: source / f"{split}_coco.json" for split in SPLITS}
     found = {split: path for split, path in found.items() if path.is_file()}
@@ -58,21 +67,28 @@ def read_sides(files: Mapping[str, Path], images: Path,
     Raises:
         FaultsError: All files that are no COCO files.
     """
-    sides, faults, notes = {}, [], [] if notes is None else notes
+    loaded, broken = {}, []
     for split, path in files.items():
         try:
-            data, told = normalise_coco(load_coco(path))
+            loaded[split] = load_coco(path)
         except FaultsError as error:
-            faults += error.faults
-            continue
-        sides[split], more = locate_images(data, images)
-        notes += [f"{path.name}: {line}" for line in (*told, *more)]
-    if len(sides) < len(files):
-        raise FaultsError(faults)
-    faults = [fault for split, path in files.items()
-              for fault in [*coco_faults(sides[split], path, image_dir=images), *_outside(sides[split], path),
-                            *_field_faults(sides[split], path)]]
+            broken += error.faults
+    if broken:
+        raise FaultsError(broken)
+    sides, faults = {}, []
+    for split, path in files.items():
+        sides[split], more = check_side(loaded[split], path, images, [] if notes is None else notes)
+        faults += more
     return sides, faults
+
+
+def check_side(data: Mapping[str, Any], path: Path, images: Path,
+               notes: list[str]) -> tuple[dict[str, Any], list[Fault]]:
+    """Brings one COCO file's contents to the contract and checks them; as :func:`read_sides`."""
+    data, told = normalise_coco(data)
+    data, more = locate_images(data, images)
+    notes += [f"{path.name}: {line}" for line in (*told, *more)]
+    return data, [*coco_faults(data, path, image_dir=images), *_outside(data, path), *_field_faults(data, path)]
 
 
 def _outside(data: Mapping[str, Any], path: Path) -> list[Fault]:

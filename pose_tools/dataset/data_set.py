@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.coco_folder import find_coco_files
+from pose_tools.dataset.coco_folder import find_coco_files, split_of
+from pose_tools.dataset.scaffold import CONFIGS
 from pose_tools.formats.coco import keypoint_set_from_coco, load_coco
 from pose_tools.formats.schema import KeypointSet, read_meta
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-_SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-                "test": "test", "testing": "test"}
 
 
 @dataclass(frozen=True)
@@ -36,12 +32,6 @@ class DataSet:
     def image_path(self, split: str, image: Mapping[str, Any]) -> Path:
         """Where an image's file should be."""
         return self.images[split] / str(image.get("file_name"))
-
-
-def split_of(path: Path) -> str:
-    """Guesses from a file's name which split it is: ``person_keypoints_val2017.json`` is ``val``; else its stem."""
-    words = re.findall(r"[a-z]+", path.stem.lower())
-    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), path.stem)
 
 
 def read_data_set(sources: Sequence[Path], images: Path | None = None) -> DataSet:

@@ -1,7 +1,6 @@
 """Finding the images that a COCO file means, where another tool wrote their names in its own way."""
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pose_tools.dataset.folder import files_below
 from pose_tools.formats.images import ImageError, read_header
 
 # Label Studio puts eight random digits before the name of an uploaded file.
@@ -29,7 +29,7 @@ def locate_images(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any]
     Returns:
         The contents, not changed where an image is not found, and a line for each kind of change.
     """
-    present = _files_below(folder)
+    present = files_below(folder)
     wanted = {i: _plain(image["file_name"]) for i, image in enumerate(data["images"])
               if isinstance(image.get("file_name"), str) and "\0" not in image["file_name"]}
     found = {i: name for i, name in wanted.items() if name in present}
@@ -56,11 +56,6 @@ def locate_images(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any]
         said = "{} images have another name in {}: {} is {}, for example"
         notes.append(said.format(len(renamed), folder, *renamed[0]))
     return {**data, "images": images}, notes
-
-
-def _files_below(folder: Path) -> set[str]:
-    return {os.path.normpath(os.path.join(os.path.relpath(top, folder), name)).replace(os.sep, "/")
-            for top, _, names in os.walk(folder) for name in names}
 
 
 def _plain(name: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Union
 
 from pose_tools.console import Fault
-from pose_tools.dataset.annotation_checks import is_box, is_number
+from pose_tools.dataset.annotation_checks import is_box
+from pose_tools.formats.coco_structure import is_number
 
 
 def result_faults(results: Any, path: Union[str, Path], image_ids: Collection[Any] | None = None,

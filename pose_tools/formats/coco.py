@@ -54,7 +54,16 @@ def save_coco(path: Union[str, Path], data: Mapping[str, Any]) -> None:
     Raises:
         ValueError: It holds NaN or infinity, which JSON has no word for. Nothing is written.
     """
-    write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(Path(path), encode_coco(data))
+
+
+def encode_coco(data: Mapping[str, Any]) -> bytes:
+    """The bytes :func:`save_coco` writes.
+
+    Raises:
+        ValueError: It holds NaN or infinity, or, as a UnicodeEncodeError, half of a surrogate pair.
+    """
+    return (json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
 def write_text(path: Union[str, Path], text: str) -> None:

@@ -20,7 +20,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pose_tools.formats.coco_structure import is_finite
+from pose_tools.formats.coco import is_link
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.shapes import bounds, polygon_area
 
 Entry = dict[str, Any]
@@ -57,7 +58,7 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and bool(value)
 
 
-def _number(value: Any) -> Any:
+def number_of(value: Any) -> Any:
     """A number written as text; anything else as it is."""
     if not isinstance(value, str) or len(value) > 40 or not _NUMERAL.fullmatch(value.strip()):
         return value
@@ -70,9 +71,9 @@ def _with_numbers(entry: Mapping[str, Any], keys: Sequence[str], told: Counter[s
     for key in keys:
         value = new.get(key)
         if isinstance(value, list) and any(isinstance(item, str) for item in value):
-            new[key] = [_number(item) for item in value]
+            new[key] = [number_of(item) for item in value]
         elif isinstance(value, str):
-            new[key] = _number(value)
+            new[key] = number_of(value)
     told[f"{what} have numbers written as text, read as numbers"] += new != entry
     return new
 
@@ -119,23 +120,36 @@ def _listed(names: Sequence[Any]) -> str:
     return ", ".join(map(repr, names[:5])) + more
 
 
-def _counted_from_one(category: Mapping[str, Any], notes: list[str]) -> Entry:
-    """COCO counts the keypoints of a skeleton from 1; one that has a 0, and no K, counts from 0."""
+def counts_from_zero(category: Mapping[str, Any]) -> bool:
+    """Whether a category's links are sound, but for counting from 0 where COCO counts from 1: 0 occurs, K does not."""
     links, names = category.get("skeleton"), category.get("keypoints")
-    if not isinstance(links, list) or not _is_names(names) or not all(
-            isinstance(link, list) and len(link) == 2 and all(type(i) is int for i in link) for link in links):
-        return dict(category)
-    ends = {i for link in links for i in link}
-    if 0 not in ends or min(ends) < 0 or max(ends) >= len(names):
+    if not isinstance(links, list) or not _is_names(names):
+        return False
+    return any(isinstance(link, (list, tuple)) and 0 in link for link in links) \
+        and all(is_link(_one_more(link), len(names)) for link in links)
+
+
+def _one_more(link: Any) -> Any:
+    whole = isinstance(link, (list, tuple)) and all(type(end) is int for end in link)
+    return [end + 1 for end in link] if whole else None
+
+
+def count_from_one(category: Mapping[str, Any]) -> Entry:
+    """The category with links that count from 1; for one whose links :func:`counts_from_zero`."""
+    return {**category, "skeleton": [_one_more(link) for link in category["skeleton"]]}
+
+
+def _counted_from_one(category: Mapping[str, Any], notes: list[str]) -> Entry:
+    if not counts_from_zero(category):
         return dict(category)
     notes.append(f"category {category.get('name')!r}: its skeleton counts from 0, read as such")
-    return {**category, "skeleton": [[a + 1, b + 1] for a, b in links]}
+    return count_from_one(category)
 
 
 def _triples(annotation: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
     """The keypoints as triples; none when they are not a list of them, or not numbers."""
     values = annotation.get("keypoints")
-    if not isinstance(values, list) or len(values) % 3 or not all(map(is_finite, values)):
+    if not isinstance(values, list) or len(values) % 3 or not all(map(is_number, values)):
         return []
     return list(zip(values[::3], values[1::3], values[2::3]))
 
@@ -149,7 +163,7 @@ def _are_pairs(annotations: Sequence[Mapping[str, Any]], lengths: Mapping[Any, i
             continue
         count = lengths.get(category) if isinstance(category, (int, str)) else None
         if count is None or not isinstance(values, list) or len(values) != 2 * count \
-                or not all(map(is_finite, values)):
+                or not all(map(is_number, values)):
             return False
         labelled = sum(pair != (0, 0) for pair in zip(values[::2], values[1::2]))
         if annotation.get("num_keypoints", labelled) != labelled:
@@ -172,12 +186,13 @@ def _no_box(annotation: Mapping[str, Any]) -> bool:
     return box is None or box in ([], [0, 0, 0, 0])
 
 
-def _outlines(annotation: Mapping[str, Any]) -> list[list[tuple[float, float]]]:
+def outlines(annotation: Mapping[str, Any]) -> list[list[tuple[float, float]]]:
+    """Corners of an annotation's polygons, image px; none when it has none, or one that is unsound."""
     parts = annotation.get("segmentation")
     if not isinstance(parts, list):
         return []
     sound = [part for part in parts if isinstance(part, list) and len(part) >= 6 and len(part) % 2 == 0
-             and all(map(is_finite, part))]
+             and all(map(is_number, part))]
     return [list(zip(part[::2], part[1::2])) for part in sound] if len(sound) == len(parts) else []
 
 
@@ -214,10 +229,10 @@ def _complete_keypoints(new: Entry, triples: Sequence[tuple[Any, Any, Any]], len
 
 
 def _complete_box(new: Entry, told: Counter[str]) -> None:
-    outlines = _outlines(new)
+    found = outlines(new)
     derived = _no_box(new)
     if derived:
-        points = [corner for outline in outlines for corner in outline]
+        points = [corner for outline in found for corner in outline]
         source = "outline" if points else "labelled keypoints, closer than a detector should learn"
         points = points or [(x, y) for x, y, v in _triples(new) if v > 0]
         left, top, right, bottom = bounds(points) if points else (0, 0, 0, 0)
@@ -228,7 +243,7 @@ def _complete_box(new: Entry, told: Counter[str]) -> None:
     box = new.get("bbox")
     missing = new.get("area") is None or (derived and new["area"] == 0)
     if not missing or isinstance(new["segmentation"], dict) or not isinstance(box, list) or len(box) != 4 \
-            or not all(map(is_finite, box)):
+            or not all(map(is_number, box)):
         return
-    new["area"] = float(sum(map(polygon_area, outlines)) if outlines else box[2] * box[3])
+    new["area"] = float(sum(map(polygon_area, found)) if found else box[2] * box[3])
     told["annotations have no area: taken from their outline, or else their box"] += 1

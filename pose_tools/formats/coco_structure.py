@@ -13,7 +13,7 @@ _LARGEST = 1e100
 _LONGEST_NAME = 255
 
 
-def is_finite(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether a JSON value is a number to calculate with; 1e308 and the whole number 10 ** 400 are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
@@ -79,5 +79,5 @@ def _category_faults(category: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(map(is_text, pair)):
             yield f"swap {str(pair)[:60]} is not a pair of names"
     for sigma in lists["sigmas"]:
-        if not is_finite(sigma):
+        if not is_number(sigma):
             yield f"sigma {str(sigma)[:60]} is not a finite number"

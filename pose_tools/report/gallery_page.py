@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pose_tools.dataset.findings import Finding
 
 PARTS = Path(__file__).with_name("html")
-LANGUAGES = ("en", "zh-TW")
 _QUALITY = 80
 _SCRIPTS = ("picture.js", "gallery.js")
 

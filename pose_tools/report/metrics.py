@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pose_tools.dataset.boxes import iou_xywh
+
 Results = Sequence[dict[str, Any]]
 PCK_THRESHOLDS = (0.05, 0.1)
 MIN_IOU = 0.5
@@ -36,24 +38,6 @@ class KeypointScore:
     mean_px: float
     median_px: float
     pck: tuple[float, ...]
-
-
-def iou_xywh(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes.
-
-    Args:
-        a: (N, 4) xywh.
-        b: (M, 4) xywh, same space.
-
-    Returns:
-        (N, M); 0 where both boxes are empty.
-    """
-    a, b = np.asarray(a, float).reshape(-1, 1, 4), np.asarray(b, float).reshape(1, -1, 4)
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=-1)
-    union = np.prod(a[..., 2:], axis=-1) + np.prod(b[..., 2:], axis=-1) - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
 def match_instances(truth: Results, predicted: Results) -> list[tuple[int, int]]:

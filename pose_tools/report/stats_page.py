@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from pose_tools.console import table
-from pose_tools.dataset.data_set import CONFIGS
+from pose_tools.dataset.scaffold import CONFIGS
 from pose_tools.dataset.stats.input_fit import CLEAR_SIDE, DetectorFit, PoseFit
 from pose_tools.dataset.stats.input_sizes import LEAST_OKS, DetectorAdvice, PoseAdvice
 from pose_tools.dataset.stats.measure import QUANTILES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from pose_tools.console import progress
-from pose_tools.dataset.stats.columns import Objects
+from pose_tools.dataset.objects import Objects
 from pose_tools.dataset.stats.input_fit import CELL
 from pose_tools.dataset.stats.input_geometry import image_zooms, unused_shares, zooms
 from pose_tools.dataset.stats.input_sizes import DetectorAdvice, PoseAdvice

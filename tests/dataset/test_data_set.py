@@ -1,7 +1,8 @@
 import pytest
 
 from pose_tools.console import FaultsError, UserError
-from pose_tools.dataset.data_set import find_keypoint_set, find_meta, read_data_set, split_of, unlike_its_config
+from pose_tools.dataset.coco_folder import split_of
+from pose_tools.dataset.data_set import find_keypoint_set, find_meta, read_data_set, unlike_its_config
 from pose_tools.formats.coco import save_coco
 from pose_tools.formats.schema import KeypointSet
 

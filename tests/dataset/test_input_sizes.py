@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.stats.columns import read_objects
+from pose_tools.dataset.objects import read_objects
 from pose_tools.dataset.stats.input_geometry import image_zooms, noise_oks, unused_shares, zooms
 from pose_tools.dataset.stats.input_sizes import (
     DETECTOR_INPUT,

@@ -5,7 +5,7 @@ import pytest
 
 from pose_tools.dataset.doctor.balance_warnings import balance_warnings
 from pose_tools.dataset.doctor.instance_table import make_table
-from pose_tools.dataset.doctor.instance_warnings import box_iou, instance_warnings
+from pose_tools.dataset.doctor.instance_warnings import instance_warnings
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet
 
@@ -87,11 +87,6 @@ def test_an_object_labelled_twice():
     assert warned(data) == [(2, "twice", ())], "not: other points, another class"
     data["annotations"].insert(1, {**data["annotations"][2], "id": 9, "bbox": [150, 10, 40, 40]})
     assert (2, "twice", ()) in warned(data), "with another object between the two"
-
-
-def test_overlap():
-    others = np.array([[5, 0, 10, 10], [20, 20, 1, 1], [0, 0, 10, 10]])
-    assert box_iou(np.array([[0, 0, 10, 10]] * 3), others) == pytest.approx(np.array([1 / 3, 0, 1]))
 
 
 def test_what_is_unsound_is_left_out_of_the_table():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_tools.dataset.data_set import DataSet, find_keypoint_set, read_data_set
-from pose_tools.dataset.stats.columns import CROWD, KEYPOINTS, read_objects
+from pose_tools.dataset.objects import CROWD, KEYPOINTS, read_objects
 from pose_tools.dataset.stats.measure import coverage, numbers_of, summary
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet

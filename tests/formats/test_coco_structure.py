@@ -1,13 +1,13 @@
 import pytest
 
-from pose_tools.formats.coco_structure import file_name_fault, is_finite, is_text, structure_faults
+from pose_tools.formats.coco_structure import file_name_fault, is_number, is_text, structure_faults
 
 
 @pytest.mark.parametrize(("value", "finite"), [
     (0, True), (-1.5, True), (1e100, True), (1e101, False), (10**400, False), (-10**400, False), (float("nan"), False),
     (float("inf"), False), (True, False), ("1", False), (None, False), ([1], False)])
 def test_numbers_to_calculate_with(value, finite):
-    assert is_finite(value) is finite
+    assert is_number(value) is finite
 
 
 @pytest.mark.parametrize(("value", "text"), [("", True), ("車 é", True), ("😀", True), ("\ud83d", False), (7, False)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.stats.columns import read_objects
+from pose_tools.dataset.objects import read_objects
 from pose_tools.dataset.stats.input_sizes import detector_advice, pose_advice
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image
 from pose_tools.formats.schema import KeypointSet

@@ -1,8 +1,6 @@
 """Joining several COCO data sets into one: ids anew, keypoints by name."""
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -10,6 +8,7 @@ from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
 from pose_tools.dataset.coco_folder import SPLITS, find_coco_files, image_sources, read_sides
+from pose_tools.dataset.copies import same_bytes
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, save_coco
@@ -141,20 +140,11 @@ def join_names(sources: Sequence[Source], union: bool) -> KeypointSet:
 
 def _duplicates(sources: Sequence[Source]) -> list[Fault]:
     """Images with the same bytes in two places: counted twice, or, worse, in train and in val."""
-    by_size: dict[int, list[tuple[Path, str]]] = defaultdict(list)
-    for source in sources:
-        for split, data in source.sides.items():
-            for image in data["images"]:
-                path = source.images / image["file_name"]
-                by_size[path.stat().st_size].append((path, split))
-    seen: dict[bytes, tuple[Path, str]] = {}
-    faults = []
-    for group in by_size.values():
-        for path, split in group if len(group) > 1 else ():
-            other, side = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), (path, split))
-            if (other, side) != (path, split):
-                faults.append(Fault(path, f"({split}) is the same picture as {other} ({side})"))
-    return faults
+    places = [(source.images / image["file_name"], split) for source in sources
+              for split, data in source.sides.items() for image in data["images"]]
+    said = {place: f"({places[place][1]}) is the same picture as {places[group[0]][0]} ({places[group[0]][1]})"
+            for group in same_bytes([path for path, _ in places]) for place in group[1:]}
+    return [Fault(places[place][0], said[place]) for place in sorted(said)]
 
 
 def _moved(annotation: Mapping[str, Any], order: Sequence[int | None], ids: tuple[int, int, int]) -> dict[str, Any]:

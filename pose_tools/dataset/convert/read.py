@@ -5,9 +5,7 @@ names are to be found in the data, those of a few files are tried on all; only w
 """
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from pose_tools.console import Fault, FaultsError, UserError
 from pose_tools.dataset.convert.conversion import Conversion, ConvertOptions
 from pose_tools.dataset.convert.labelme_pictures import BareReader, Picture, PictureReader, ReadFile
+from pose_tools.dataset.copies import same_bytes
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.parallel import map_items
 from pose_tools.formats.images import ImageIndex
@@ -142,24 +141,12 @@ def gather(source: Path, destination: Path, options: ConvertOptions) -> Conversi
     return result
 
 
-def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
-        found = hashlib.blake2b()
-        while some := file.read(1 << 20):
-            found.update(some)
-    return found.digest()
-
-
 def _copies(paths: Sequence[str], pictures: Sequence[Picture]) -> set[str]:
     """Those files that have the same bytes as a picture's."""
-    sizes = {path: os.path.getsize(path) for path in paths}
-    wanted = set(sizes.values())
-    known: dict[int, set[bytes]] = defaultdict(set)
-    for origin in (str(picture.source.origin) for picture in pictures if wanted and not picture.source.embedded):
-        size = os.path.getsize(origin)
-        if size in wanted:
-            known[size].add(_digest(origin))
-    return {path for path, size in sizes.items() if size in known and _digest(path) in known[size]}
+    wanted = {os.path.getsize(path) for path in paths}
+    origins = [str(picture.source.origin) for picture in pictures if wanted and not picture.source.embedded]
+    every = [*paths, *(origin for origin in origins if os.path.getsize(origin) in wanted)]
+    return {paths[i] for group in same_bytes(every) if group[-1] >= len(paths) for i in group if i < len(paths)}
 
 
 def _add_empty(result: Conversion, index: ImageIndex, claimed: set[str], options: ConvertOptions) -> None:

@@ -1,7 +1,6 @@
 """A whole visit to the doctor: examine, perhaps mend into new files, and say what was found."""
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +10,11 @@ from typing import Any
 from pose_tools.console import UserError
 from pose_tools.console.atomic import write_whole
 from pose_tools.dataset.data_set import DataSet
-from pose_tools.dataset.doctor.examine import Examination, examine, in_order, own_keypoint_set
+from pose_tools.dataset.doctor.examine import Examination, examine
 from pose_tools.dataset.doctor.repair import Change, repair
 from pose_tools.dataset.doctor.rules import RULES
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
-from pose_tools.formats.coco import load_coco, write_text
+from pose_tools.formats.coco import encode_coco, load_coco, write_text
 from pose_tools.formats.schema import KeypointSet
 
 
@@ -38,28 +37,14 @@ class Checkup:
         return sum(finding.level == level for finding in self.findings)
 
 
-def check(data_set: DataSet, names: KeypointSet | None, how: Examination) -> Checkup:
-    """Examines a data set.
-
-    Args:
-        data_set: What to look at.
-        names: What a ``meta.py`` says, when ``how.from_meta``; else ``None`` to go by the categories.
-        how: What to look at.
-    """
-    own: list[Finding] = []
-    if names is None:
-        names, own = own_keypoint_set(data_set)
-    return Checkup(in_order([*own, *examine(data_set, names, how)], how.ignored))
-
-
-def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, folder: Path | None,
+def mend(data_set: DataSet, meta: KeypointSet | None, how: Examination, folder: Path | None,
          overwrite: bool) -> Checkup:
     """Mends what has one right answer, into new files, and examines these.
 
     Args:
         data_set: What was examined.
-        names: As for :func:`check`.
-        how: As for :func:`check`.
+        meta: As for :func:`pose_tools.dataset.doctor.examine.examine`.
+        how: What to look at, afterwards.
         folder: Where to write ``X.fixed.json`` and ``X.fixed.log`` for each ``X.json`` that had something to mend;
             ``None`` for beside it.
         overwrite: Whether such files may be there already.
@@ -82,8 +67,8 @@ def mend(data_set: DataSet, names: KeypointSet | None, how: Examination, folder:
         write_whole(path, contents[split])
         write_text(logs[split], "".join(f"{change}\n" for change in changes[split]))
     mended = replace(data_set, sides=sides, files={**data_set.files, **targets})
-    return replace(check(mended, names, how), written=[*targets.values(), *logs.values()],
-                   changes={data_set.files[split]: changes[split] for split in targets})
+    return Checkup(examine(mended, meta, how), {data_set.files[split]: changes[split] for split in targets},
+                   [*targets.values(), *logs.values()])
 
 
 def _check_targets(paths: Sequence[Path], overwrite: bool) -> None:
@@ -97,7 +82,7 @@ def _check_targets(paths: Sequence[Path], overwrite: bool) -> None:
 def _encoded(data: dict[str, Any], path: Path) -> bytes:
     """A COCO file's bytes, made before anything is written: what was read need not be writable."""
     try:
-        return (json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+        return encode_coco(data)
     except UnicodeEncodeError:
         raise UserError(f"{path}: holds half a character (a lone surrogate), which no file can hold") from None
     except ValueError:

@@ -23,7 +23,6 @@ class Examination:
     """How to look.
 
     Attributes:
-        from_meta: Whether the keypoint set comes from a ``meta.py``, which the files are then held against.
         input_size: Width and height of the keypoint model's input in px; ``None`` to not look at the aspects.
         images: Whether to look for the image files and into their first bytes.
         decode: Whether to decode them whole as well.
@@ -31,7 +30,6 @@ class Examination:
         ignored: Rules to leave out.
     """
 
-    from_meta: bool = False
     input_size: tuple[int, int] | None = None
     images: bool = True
     decode: bool = False
@@ -39,36 +37,34 @@ class Examination:
     ignored: frozenset[str] = frozenset()
 
 
-def examine(data_set: DataSet, names: KeypointSet | None, how: Examination = Examination()) -> list[Finding]:
+def examine(data_set: DataSet, meta: KeypointSet | None, how: Examination = Examination()) -> list[Finding]:
     """Looks at a data set's files, images and labels.
 
     Args:
         data_set: What to look at; it need not be sound.
-        names: Its keypoint set; ``None`` when it has no sound one, and then what needs one is left out.
+        meta: What a ``meta.py`` says, to hold the files against; ``None`` to go by their categories. Where these
+            contradict themselves, what needs a keypoint set is left out.
         how: What to look at.
 
     Returns:
         Errors in the order of the files, then warnings, the most suspicious first.
     """
-    found = list(label_findings(data_set, names, how))
+    names, found = (meta, []) if meta is not None else own_keypoint_set(data_set)
+    found += _label_findings(data_set, names, meta is not None, how)
     if how.images:
         found += picture_findings(data_set, how.decode, compares_similar(data_set, how.similar))
-    return in_order(found, how.ignored)
-
-
-def in_order(findings: list[Finding], ignored: frozenset[str] = frozenset()) -> list[Finding]:
-    """Errors as they come, then warnings, the most suspicious first; without the rules that are to be ignored."""
-    kept = [finding for finding in findings if finding.rule not in ignored]
+    kept = [finding for finding in found if finding.rule not in how.ignored]
     errors = [finding for finding in kept if finding.level == ERROR]
     return errors + sorted((f for f in kept if f.level == WARNING), key=lambda finding: -finding.suspicion)
 
 
-def label_findings(data_set: DataSet, names: KeypointSet | None, how: Examination) -> Iterator[Finding]:
-    """Everything that can be said without opening an image; as :func:`examine`."""
+def _label_findings(data_set: DataSet, names: KeypointSet | None, from_meta: bool,
+                    how: Examination) -> Iterator[Finding]:
+    """Everything that can be said without opening an image."""
     corners = False
     for split, data in data_set.sides.items():
         path, folder = data_set.files[split], data_set.images[split]
-        faults = [*coco_faults(data, path, names if how.from_meta else None, folder if how.images else None),
+        faults = [*coco_faults(data, path, names if from_meta else None, folder if how.images else None),
                   *file_findings(data, path, names)]
         twisted = any(fault.rule == "xyxy" for fault in faults)
         corners = corners or twisted
@@ -83,7 +79,7 @@ def label_findings(data_set: DataSet, names: KeypointSet | None, how: Examinatio
     if names.keypoints:
         yield from shape_warnings(list(tables.values()), names)
     yield from balance_warnings(tables, names)
-    if how.from_meta:
+    if from_meta:
         largest = max(tables, key=lambda split: len(tables[split]))
         sound = dict(data_set.sides[largest], annotations=tables[largest].annotations)
         yield from mirroring_findings(sound, data_set.files[largest], names)

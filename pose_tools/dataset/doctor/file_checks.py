@@ -5,27 +5,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pose_tools.dataset.annotation_checks import is_box, is_number, place_of
+from pose_tools.dataset.annotation_checks import is_box, place_of
 from pose_tools.dataset.findings import WARNING, Finding
 from pose_tools.dataset.mirroring import mirrored_poses_occur
 from pose_tools.dataset.scaffold import guess_swaps
 from pose_tools.formats.coco import is_link
+from pose_tools.formats.coco_dialects import counts_from_zero
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
 Entry = Mapping[str, Any]
 # As x, y, w, h so many boxes must leave their image, which they keep to as corners.
 _LEAST_EVIDENCE = 2
 _LEAST_SHARE = 0.1
-
-
-def counts_from_zero(category: Entry) -> bool:
-    """Whether a category's links are sound, but for counting from 0 where COCO counts from 1."""
-    names, links = category.get("keypoints"), category.get("skeleton")
-    if not isinstance(names, list) or not isinstance(links, list):
-        return False
-    if not all(isinstance(pair, (list, tuple)) and all(type(end) is int for end in pair) for pair in links):
-        return False
-    return any(0 in pair for pair in links) and all(is_link([end + 1 for end in pair], len(names)) for pair in links)
 
 
 def boxes_are_corners(data: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""The annotations of one COCO file as arrays, so that checks of 50,000 of them take moments."""
+"""The objects of one COCO file as the doctor looks at them: arrays, and a word about each."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pose_tools.dataset.annotation_checks import are_numbers, is_box, is_number, place_of
+from pose_tools.dataset.annotation_checks import place_of
+from pose_tools.dataset.data_set import DataSet
 from pose_tools.dataset.findings import WARNING, Finding
+from pose_tools.dataset.objects import read_objects
 from pose_tools.formats.schema import KeypointSet
 
 Entry = Mapping[str, Any]
@@ -73,30 +75,11 @@ def make_table(data: Entry, path: Path, names: KeypointSet) -> InstanceTable:
         path: Named in findings.
         names: Classes and the K keypoints.
     """
-    images = {image["id"]: image for image in data["images"]}
-    order = {name: place for place, name in enumerate(names.classes)}
-    places = {category["id"]: order.get(category.get("name"), -1) for category in data["categories"]}
-    count = len(names.keypoints)
-    kept, rows = [], []
-    nothing = [0] * (3 * count)
-    for ann in data["annotations"]:
-        points = ann.get("keypoints") or nothing
-        image_id, category_id = ann.get("image_id"), ann.get("category_id")
-        if not all(isinstance(key, (int, str)) for key in (image_id, category_id)) or ann.get("iscrowd"):
-            continue
-        if image_id not in images or category_id not in places or not is_box(ann.get("bbox")):
-            continue
-        if min(ann["bbox"][2:]) > 0 and isinstance(points, (list, tuple)) and len(points) == 3 * count \
-                and are_numbers(points):
-            kept.append(ann)
-            rows.append(points)
-    values = np.array(rows, float).reshape(len(kept), count, 3)
-    visibility = np.where(np.isin(values[..., 2], (1, 2)), values[..., 2], 0).astype(np.int8)
-    own = [images[ann["image_id"]] for ann in kept]
-    sizes = [[side if is_number(side) and side > 0 else np.nan for side in (image.get("width"), image.get("height"))]
-             for image in own]
+    found = read_objects(DataSet({"": path}, {"": dict(data)}, {"": path.parent}), names)
+    rows = np.flatnonzero(found.readable)
+    classes, visibility = found.class_id[rows], found.visibility[rows]
     return InstanceTable(
-        path, kept, own, np.array([places[ann["category_id"]] for ann in kept], int),
-        np.array([ann["bbox"] for ann in kept], float).reshape(-1, 4),
-        np.where(visibility[..., None] > 0, values[..., :2], np.nan), visibility,
-        np.array(sizes, float).reshape(-1, 2))
+        path, [found.annotations[row] for row in rows], [found.images[i] for i in found.image[rows]],
+        np.where(classes < len(names.classes), classes, -1), found.boxes[rows],
+        np.where(visibility[..., None] > 0, found.keypoints[rows].astype(float), np.nan), visibility,
+        found.object_image_size[rows])

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pose_tools.dataset.annotation_checks import is_number
+from pose_tools.dataset.boxes import paired_iou
 from pose_tools.dataset.doctor.instance_table import InstanceTable
 from pose_tools.dataset.findings import WARNING, Finding
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
 # A point may lie this share of the box's longer side outside of its box.
@@ -146,7 +147,7 @@ def _twice(table: InstanceTable) -> Iterator[Finding]:
         if not same.any():
             return
         first, second = order[:-step][same], order[step:][same]
-        overlap = box_iou(table.boxes[first], table.boxes[second])
+        overlap = paired_iou(table.boxes[first], table.boxes[second])
         alike = (overlap > TWICE) & (table.classes[first] == table.classes[second])
         for a, b, share in zip(first[alike], second[alike], overlap[alike]):
             apart = np.linalg.norm(table.points[a] - table.points[b], axis=1)
@@ -154,19 +155,3 @@ def _twice(table: InstanceTable) -> Iterator[Finding]:
             if not known.any() or np.mean(apart[known]) <= _TWICE_POINTS * table.scales[a]:
                 yield table.warn(b, "twice", f"the same object as annotation {table.annotations[a]['id']}: their boxes "
                                  f"overlap with IoU {share:.2f}", 10 * share)
-
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union, pair by pair.
-
-    Args:
-        first: (N, 4) left, top, width, height.
-        second: (N, 4).
-
-    Returns:
-        (N,).
-    """
-    ends = np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
-    inter = np.clip(ends - np.maximum(first[:, :2], second[:, :2]), 0, None).prod(axis=1)
-    union = first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - inter
-    return inter / np.maximum(union, 1e-12)

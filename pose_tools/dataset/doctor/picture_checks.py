@@ -1,7 +1,6 @@
 """What is wrong with the image files of a data set: unreadable, of another size, turned, or there twice."""
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pose_tools.console import progress
-from pose_tools.dataset.annotation_checks import is_number
+from pose_tools.dataset.copies import same_bytes
 from pose_tools.dataset.data_set import DataSet
 from pose_tools.dataset.decoding import verify_images
 from pose_tools.dataset.findings import ERROR, WARNING, Finding
 from pose_tools.dataset.near_duplicates import groups, hash_images, near_duplicates
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.images import ImageError, ImageHeader, read_header
 
 _TURNED_BY_OPENCV = ("JPEG", "MPO", "PNG")
@@ -60,7 +60,7 @@ def picture_findings(data_set: DataSet, decode: bool = False, similar: bool = Tr
     sound = [picture for picture, header in zip(pictures, headers) if isinstance(header, ImageHeader)]
     if decode:
         found += _damaged(sound)
-    copies = _copies(sound)
+    copies = [[sound[i] for i in group] for group in same_bytes([picture.path for picture in sound])]
     found += [finding for group in copies for finding in _copy_findings(group)]
     if similar and len(data_set.sides) > 1:
         found += _similar(sound, copies)
@@ -105,29 +105,13 @@ def _damaged(pictures: list[Picture]) -> list[Finding]:
     return [picture.say("image-broken", what) for picture, what in told if what]
 
 
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def _copies(pictures: list[Picture]) -> list[list[Picture]]:
-    """Groups of images whose files are the same, byte for byte."""
-    by_size = defaultdict(list)
-    for picture in pictures:
-        by_size[picture.path.stat().st_size].append(picture)
-    by_bytes = defaultdict(list)
-    for size, alike in by_size.items():
-        for picture in alike if len(alike) > 1 else ():
-            by_bytes[size, _digest(picture.path)].append(picture)
-    return [group for group in by_bytes.values() if len(group) > 1]
-
-
 def _copy_findings(group: list[Picture]) -> Iterator[Finding]:
     first = group[0]
     for picture in group[1:]:
         if picture.split != first.split:
             what = f"is in {picture.split}, and its copy {first.entry['file_name']} in {first.split}"
             yield picture.say("leak", what)
-        elif not any(other.split == picture.split != first.split for other in group):
+        else:
             yield picture.say("copies", f"is the same picture as {first.entry['file_name']}", WARNING, 8)
 
 

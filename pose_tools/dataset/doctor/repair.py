@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pose_tools.dataset.annotation_checks import is_box, is_number, place_of
-from pose_tools.dataset.doctor.file_checks import boxes_are_corners, counts_from_zero, hidden_points
+from pose_tools.dataset.annotation_checks import is_box, place_of
+from pose_tools.dataset.doctor.file_checks import boxes_are_corners, hidden_points
+from pose_tools.formats.coco_dialects import count_from_one, counts_from_zero, number_of, outlines
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.images import ImageError, read_header
+from pose_tools.formats.shapes import bounds, polygon_area
 
 Coco = dict[str, Any]
 
@@ -74,8 +77,7 @@ def _unique_ids(data: Coco) -> Iterator[Change]:
 def _links(data: Coco) -> Iterator[Change]:
     for category in data["categories"]:
         if counts_from_zero(category):
-            old = category["skeleton"]
-            category["skeleton"] = [[end + 1 for end in pair] for pair in old]
+            category.update(count_from_one(category))
             yield Change("skeleton-base", f"category {category.get('name')!r}", "links now count from 1")
 
 
@@ -119,38 +121,20 @@ def _numbers(ann: Coco) -> Iterator[tuple[str, str]]:
     for key, rule in (("bbox", "box"), ("keypoints", "not-a-number"), ("area", "area")):
         value = ann.get(key)
         values = value if isinstance(value, list) else [value]
-        if any(isinstance(v, str) for v in values):
-            try:
-                numbers = [float(v) if isinstance(v, str) else v for v in values]
-            except ValueError:
-                continue
+        numbers = list(map(number_of, values))
+        if numbers != values:
             ann[key] = numbers if isinstance(value, list) else numbers[0]
             yield rule, f"{key}: numbers written as text are numbers now"
 
 
-def _polygons(ann: Coco) -> list[list[float]]:
-    """Polygons of an annotation as flat lists; empty when it has none, or any that is unsound."""
-    parts = ann.get("segmentation")
-    if not isinstance(parts, list) or not parts:
-        return []
-    sound = all(isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0 and all(map(is_number, p)) for p in parts)
-    return parts if sound else []
-
-
 def _box(ann: Coco) -> Iterator[tuple[str, str]]:
-    box, polygons = ann.get("bbox"), _polygons(ann)
-    if (is_box(box) and min(box[2:]) > 0) or not polygons:
+    box, corners = ann.get("bbox"), [corner for outline in outlines(ann) for corner in outline]
+    if (is_box(box) and min(box[2:]) > 0) or not corners:
         return
-    xs, ys = [x for p in polygons for x in p[::2]], [y for p in polygons for y in p[1::2]]
-    if max(xs) > min(xs) and max(ys) > min(ys):
-        ann["bbox"] = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    left, top, right, bottom = bounds(corners)
+    if right > left and bottom > top:
+        ann["bbox"] = [left, top, right - left, bottom - top]
         yield "box", f"bbox {box} -> {ann['bbox']}, the extent of its segmentation"
-
-
-def _shoelace(polygon: list[float]) -> float:
-    """Area of a polygon x0, y0, x1, y1, ... by the surveyor's formula, px."""
-    xs, ys = polygon[::2], polygon[1::2]
-    return abs(sum(x * ys[i - 1] - xs[i - 1] * y for i, (x, y) in enumerate(zip(xs, ys)))) / 2
 
 
 def _area(ann: Coco) -> Iterator[tuple[str, str]]:
@@ -160,7 +144,7 @@ def _area(ann: Coco) -> Iterator[tuple[str, str]]:
     full = box[2] * box[3]
     if is_number(area) and area > 0 and not (area == 1 and full > 4):
         return
-    outlined = sum(map(_shoelace, _polygons(ann)))
+    outlined = sum(map(polygon_area, outlines(ann)))
     ann["area"] = outlined or full
     yield "area", f"area {area} -> {ann['area']:.6g}, that of its {'segmentation' if outlined else 'box'}"
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from pose_tools.console import Fault, FaultsError, UserError
-from pose_tools.dataset.annotation_checks import is_box, is_number
+from pose_tools.dataset.annotation_checks import is_box
 from pose_tools.dataset.checks import coco_faults
 from pose_tools.dataset.data_set import DataSet
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.dataset.result_checks import result_faults
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
 # What a comparison cannot do without; what else may be wrong with a file does not matter here.

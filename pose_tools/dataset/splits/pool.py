@@ -12,7 +12,7 @@ from typing import Any, Optional
 import numpy as np
 
 from pose_tools.console import Fault, FaultsError
-from pose_tools.dataset.coco_folder import image_sources, read_sides
+from pose_tools.dataset.coco_folder import check_side, image_sources
 from pose_tools.dataset.data_set import DataSet, read_data_set
 from pose_tools.dataset.faults import fold_faults
 from pose_tools.formats.coco import keypoint_set_from_coco
@@ -73,7 +73,7 @@ def read_pool(sources: Sequence[Path], images: Optional[Path] = None) -> Pool:
 
     Raises:
         UserError: A file is missing.
-        FaultsError: All faults of all files: what :func:`read_sides` and :func:`image_sources` find, other classes or
+        FaultsError: All faults of all files: what :func:`check_side` and :func:`image_sources` find, other classes or
             keypoints, images that are there twice with other annotations.
     """
     data_set = read_data_set(sources, images)
@@ -81,8 +81,7 @@ def read_pool(sources: Sequence[Path], images: Optional[Path] = None) -> Pool:
     sides: dict[str, Entry] = {}
     faults: list[Fault] = []
     for split, path in data_set.files.items():
-        found, more = read_sides({split: path}, data_set.images[split], notes)
-        sides.update(found)
+        sides[split], more = check_side(data_set.sides[split], path, data_set.images[split], notes)
         faults += more
     _refuse(faults)
     names, faults = _names(sides, data_set)

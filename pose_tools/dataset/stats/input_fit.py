@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from pose_tools.dataset.stats.columns import Objects
+from pose_tools.dataset.objects import Objects
 from pose_tools.dataset.stats.input_geometry import Size, image_zooms, noise_oks, unused_shares, zooms
 
 NOISE = 1.0  # input px; about what a trained model leaves

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_tools.dataset.stats.columns import Objects
+from pose_tools.dataset.objects import Objects
 from pose_tools.dataset.stats.input_fit import (
     CLEAR_SIDE,
     DetectorFit,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_tools.dataset.stats.columns import CROWD, Objects
+from pose_tools.dataset.objects import CROWD, Objects
 
 Numbers = dict[str, Any]
 QUANTILES = {"min": 0, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "max": 100}

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from pose_tools.console import progress
-from pose_tools.dataset.annotation_checks import is_box, is_number
+from pose_tools.dataset.annotation_checks import is_box
 from pose_tools.dataset.data_set import DataSet
+from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 
+Entry = Mapping[str, Any]
 # Reasons for leaving something out. Without its keypoints an object is kept.
 CROWD = "crowd region"
 KEYPOINTS = "keypoints that cannot be read"
@@ -34,6 +36,9 @@ class Objects:
         split: (N,) index of the object's split.
         class_id: (N,) index into ``classes``.
         image: (N,) index of the object's image.
+        annotations: The N entries in the files.
+        images: The M entries in the files.
+        readable: (N,) whether the keypoints could be read, if there are any.
         boxes: (N, 4) x, y, w, h, image px, of positive size.
         areas: (N,) px²: what the file says, w * h where it says nothing of use.
         keypoints: (N, K, 2), image px; 0 where not labelled.
@@ -49,6 +54,9 @@ class Objects:
     split: np.ndarray
     class_id: np.ndarray
     image: np.ndarray
+    annotations: list[Entry]
+    images: list[Entry]
+    readable: np.ndarray
     boxes: np.ndarray
     areas: np.ndarray
     keypoints: np.ndarray
@@ -79,6 +87,7 @@ class _Columns:
     split: list[int] = field(default_factory=list)
     class_id: list[int] = field(default_factory=list)
     image: list[int] = field(default_factory=list)
+    annotations: list[Entry] = field(default_factory=list)
     boxes: list[list[float]] = field(default_factory=list)
     areas: list[float] = field(default_factory=list)
     points: list[np.ndarray] = field(default_factory=list)
@@ -108,14 +117,16 @@ def read_objects(data_set: DataSet, names: KeypointSet) -> Objects:
             columns.split.append(number)
             columns.class_id.append(categories[split][ann["category_id"]])
             columns.image.append(index[ann["image_id"]])
+            columns.annotations.append(ann)
             columns.boxes.append(ann["bbox"])
             columns.areas.append(_area(ann))
-            columns.points.append(_keypoints(ann, len(names.keypoints), left_out[number]))
-    return _as_arrays(columns, names, classes, tuple(data_set.sides), image_split, image_size, left_out)
+            columns.points.append(_keypoints(ann, len(names.keypoints)))
+    images = [image for data in data_set.sides.values() for image in data["images"]]
+    return _as_arrays(columns, names, classes, tuple(data_set.sides), images, image_split, image_size, left_out)
 
 
 def _as_arrays(columns: _Columns, names: KeypointSet, classes: tuple[str, ...], splits: tuple[str, ...],
-               image_split: list[int], image_size: list[tuple[float, float]],
+               images: list[Entry], image_split: list[int], image_size: list[tuple[float, float]],
                left_out: tuple[Counter[str], ...]) -> Objects:
     split = np.array(columns.split, int)
     points = np.zeros((len(columns.points), len(names.keypoints), 3), np.float32)
@@ -130,8 +141,8 @@ def _as_arrays(columns: _Columns, names: KeypointSet, classes: tuple[str, ...], 
     points[unreadable] = 0
     points[points[..., 2] == 0] = 0
     return Objects(names, classes, splits, np.array(image_split, int), np.array(image_size, float).reshape(-1, 2),
-                   split, np.array(columns.class_id, int), np.array(columns.image, int),
-                   np.array(columns.boxes, float).reshape(-1, 4), np.array(columns.areas, float),
+                   split, np.array(columns.class_id, int), np.array(columns.image, int), columns.annotations, images,
+                   ~unreadable, np.array(columns.boxes, float).reshape(-1, 4), np.array(columns.areas, float),
                    points[..., :2], points[..., 2].astype(np.int8), tuple(+counts for counts in left_out))
 
 
@@ -182,15 +193,14 @@ def _area(ann: Mapping[str, Any]) -> float:
     return float(area) if is_number(area) and area > 0 and area != 1 else w * h
 
 
-def _keypoints(ann: Mapping[str, Any], count: int, left_out: Counter[str]) -> np.ndarray:
-    """(K, 3) x, y, v of an annotation, unchecked; zeros where there are none."""
+def _keypoints(ann: Mapping[str, Any], count: int) -> np.ndarray:
+    """(K, 3) x, y, v of an annotation, unchecked; zeros where there are none, NaN where they are no triples."""
     values = ann.get("keypoints")
     if not values or not count:
         return np.zeros((count, 3), np.float32)
     points = _numbers(values) if isinstance(values, (list, tuple)) else None
     if points is None or points.shape != (3 * count, ):
-        left_out[KEYPOINTS] += 1
-        return np.zeros((count, 3), np.float32)
+        return np.full((count, 3), np.nan, np.float32)
     return points.reshape(count, 3)
 
 
