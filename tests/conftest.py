@@ -1,4 +1,5 @@
 """Shared by all tests: where things are, and one small rendered dataset."""
+import signal
 import sys
 from pathlib import Path
 
@@ -6,6 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+# What is started in the background inherits that Ctrl-C is ignored, and the commands under test would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Publishes and prints path and sizes."""
     args = parse_args(argv)
 
-    from pose_tools.weights.publish import publish_model
+    from pose_tools.weights.release.publish import publish_model
 
     published = publish_model(args.checkpoint, args.out, args.metrics, args.config, args.date)
     print(published)

@@ -13,9 +13,9 @@ from mmengine.runner import Runner
 
 import pose_tools.openmmlab  # noqa: F401
 from pose_tools.console import UserError
-from pose_tools.weights import publish
-from pose_tools.weights.fetch import hash_in_name, sha256_of
-from pose_tools.weights.publish import publish_model, to_plain
+from pose_tools.weights.hashes import hash_in_name, sha256_of
+from pose_tools.weights.release import publish
+from pose_tools.weights.release.publish import publish_model, to_plain
 
 
 @MODELS.register_module()

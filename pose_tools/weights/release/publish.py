@@ -21,11 +21,11 @@ from typing import Any, Union
 from pose_tools.console import UserError
 from pose_tools.console.atomic import temporary_beside, to_disk
 from pose_tools.weights.embedded import parse_config_text, replace_in_config_text
-from pose_tools.weights.metrics import metrics_in_checkpoint, metrics_in_file
 from pose_tools.weights.pretrained import state_dict_of
+from pose_tools.weights.release.metrics import metrics_in_checkpoint, metrics_in_file
 
 PathLike = Union[str, Path]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEPT_META = ("epoch", "iter", "seed", "experiment_name", "time", "mmengine_version", "CLASSES", "PALETTE")
 
 
@@ -68,7 +68,7 @@ def publish_model(source: PathLike, out: PathLike, metrics: PathLike | None = No
             published file does not give the same outputs; nothing is left behind then.
     """
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
-    from pose_tools.weights.verify import verify_same_outputs
+    from pose_tools.weights.release.same_outputs import verify_same_outputs
 
     source = Path(source)
     date = _checked_date(date)
