@@ -3,7 +3,8 @@
 Example:
     python docs/make_pictures.py
 
-That of show_coco.py is a screenshot and needs a Chromium; without one it stays as it is.
+Those of show_coco.py and publish_model.py are screenshots and need a Chromium; that of publish_model.py also needs the
+models that `make demo` leaves in checkpoint/. Without these they stay as they are.
 """
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from label_files import labelme, yolo
+from terminal_picture import interrupted_download
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -26,6 +28,8 @@ PICTURES = ROOT / "docs/commands/pictures"
 META = "configs/_base_/carpose/meta.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH = 1000  # px; pictures are reduced to it
+CARD_STYLE = ("body {font: 15px sans-serif; margin: 24px; color: #222} img {width: 560px} code {background: #f0f0f0}"
+              "table {border-collapse: collapse} td, th {border: 1px solid #ccc; padding: 3px 10px; text-align: left}")
 
 
 def call(line: str) -> None:
@@ -51,22 +55,43 @@ def sheet(columns: int, *pictures: np.ndarray, titles: Sequence[str] | None = No
     return contact_sheet(pictures, columns, WIDTH // columns - 14, titles)
 
 
-def screenshot() -> np.ndarray | None:
-    """The page of show_coco.py in a browser, or None where there is none."""
+def screenshot(page: str, size: str) -> np.ndarray | None:
+    """A page in a browser, or None where there is none."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         return None
-    call("pose_tools/show_coco.py data/spoiled --html labels.html --lang en")
     subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                    "--window-size=1200,760", "--screenshot=page.png", Path("labels.html").absolute().as_uri()],
+                    f"--window-size={size}", "--screenshot=page.png", Path(page).absolute().as_uri()],
                    capture_output=True, check=True)
     return cv2.imread("page.png")
+
+
+def labels_page() -> np.ndarray | None:
+    """The page of show_coco.py."""
+    call("pose_tools/show_coco.py data/spoiled --html labels.html --lang en")
+    return screenshot("labels.html", "1200,760")
+
+
+def card_page() -> np.ndarray | None:
+    """The model card of the demo's keypoint model, as a site for code shows Markdown; None without that model."""
+    from markdown_it import MarkdownIt
+
+    models = [max((ROOT / "checkpoint").glob(f"{name}-carpose-*.pth"), default=None, key=os.path.getmtime)
+              for name in ("rtmpose-s", "rtmdet-tiny")]
+    if None in models:
+        return None
+    call(f"tools/publish_model.py {models[0]} --local-dir release --licence CC-BY-4.0 --sample-images photos "
+         f"--det {models[1]}")
+    card = Path("release/README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    html = MarkdownIt("commonmark").enable("table").render(card)
+    Path("release/card.html").write_text(f"<meta charset='utf-8'><style>{CARD_STYLE}</style>{html}", encoding="utf-8")
+    return screenshot("release/card.html", "860,1240")
 
 
 def keep(name: str, picture: np.ndarray | None) -> None:
     """Reduces a picture to the width of a page and writes it where the pages look for it."""
     if picture is None:
-        print(f"{name}: no Chromium; left as it is")
+        print(f"{name}: what it takes is not here; left as it is")
         return
     if picture.shape[1] > WIDTH:
         height = round(picture.shape[0] * WIDTH / picture.shape[1])
@@ -126,9 +151,12 @@ def make_pictures() -> None:
     spoiled = [drawn("data/spoiled", f"demo_0000{i}.jpg", has_text=True) for i in (0, 2, 3, 4)]
     keep("check_coco.jpg", sheet(2, *spoiled))
     keep("split_coco.jpg", pairs())
-    keep("show_coco.jpg", screenshot())
+    keep("show_coco.jpg", labels_page())
+    keep("publish_model.jpg", card_page())
     keep("dataset_stats.png", cv2.imread("stats/keypoint_model_input.png"))
     keep("estimate_sigmas.png", cv2.imread("sigmas/ap_by_sigma.png"))
+    call("docs/make_example_catalog.py shared --times 100")
+    keep("download_weights.png", interrupted_download(ROOT, Path("shared")))
 
 
 def main() -> int:

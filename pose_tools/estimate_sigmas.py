@@ -45,7 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Estimates, tells, and writes what was asked for."""
-    from pose_tools.dataset.folder import check_destination
+    from pose_tools.console.folder import check_destination
     from pose_tools.dataset.sigmas import report
     from pose_tools.dataset.sigmas.ap import Scorer, ap_curve
     from pose_tools.dataset.sigmas.estimate import SigmaOptions, estimate_sigmas

@@ -25,8 +25,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("inputs", nargs="+", type=Path, metavar="INPUT", help="images, or folders of images")
-    add("--det", type=Path, help="published detector; without one the whole image is the box")
-    add("--pose", type=Path, required=True, help="published keypoint model")
+    add("--det", help="published detector: a file, an address, hf:USER/REPO#FILE, or a name of download_weights.py; "
+                      "without one the whole image is the box")
+    add("--pose", required=True, help="published keypoint model, likewise")
     add("--out", type=Path, default=Path("work_dirs/predictions"), help="folder to write (default: %(default)s)")
     add("--bbox-thr", type=float, default=0.3, help="least score of a box (default: %(default)s)")
     add("--kpt-thr", type=float, default=0.3, help="least raw score of a drawn keypoint (default: %(default)s)")
@@ -40,9 +41,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     from pose_tools.inference.batch import find_images, predict_images
     from pose_tools.inference.topdown import TopDown
+    from pose_tools.weights.resolve import resolve_weights
 
     images = find_images(args.inputs)
-    model = TopDown(args.det, args.pose, args.device, args.bbox_thr)
+    det, pose = args.det and resolve_weights(args.det), resolve_weights(args.pose)
+    model = TopDown(det, pose, args.device, args.bbox_thr)
     summary = predict_images(model, images, args.out, args.kpt_thr, args.sheet)
     print(f"{summary.images} images, {summary.instances} instances: {args.out}")
     for fault in summary.faults:

@@ -14,7 +14,7 @@ import pose_tools.openmmlab  # noqa: E402, F401  (before anything of mm*)
 from pose_tools.formats.schema import read_meta  # noqa: E402
 from pose_tools.openmmlab.config import keypoint_set_of, kind_of, load_config  # noqa: E402
 from pose_tools.openmmlab.input_size import set_input_size  # noqa: E402
-from pose_tools.weights.fetch import hash_in_name  # noqa: E402
+from pose_tools.weights.catalog import own_catalog  # noqa: E402
 
 LEAVES = sorted(ROOT.glob("configs/*-carpose.py"))
 DETECTOR_SIZES, POSE_SIZES = ("tiny", "s", "m", "l"), ("s", "m", "l", "x")
@@ -56,9 +56,8 @@ def test_a_leaf_is_two_statements_and_survives_a_dump(leaf, tmp_path):
 def test_a_leaf_carries_the_facts_and_an_official_address(leaf):
     cfg = load_config(leaf)
     assert keypoint_set_of(cfg) == read_meta(ROOT / "configs/_base_/carpose/meta.py")
-    address = cfg.model.init_cfg.checkpoint
-    assert address.startswith("https://")
-    assert hash_in_name(address.rsplit("/", 1)[1]), "official names carry their hash, which is checked"
+    file, = own_catalog()[leaf.stem[:-len("-carpose")]].files
+    assert cfg.model.init_cfg.checkpoint == file.sources[0].address, "the catalog knows hash and other sources"
 
 
 def test_the_flip_swaps_left_and_right():

@@ -26,7 +26,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("config", type=Path, help="a file of configs/, or the one dumped into a work folder")
-    add("checkpoint", type=Path, help="a trained or published checkpoint")
+    add("checkpoint", help="a checkpoint: a file, an address, hf:USER/REPO#FILE, or a model's name")
     add("--work-dir", type=Path, help="where to write (default: work_dirs/NAME_OF_CONFIG/test)")
     add("--boxes", type=Path, help="a detector's results.json, for a keypoint model; default: ground-truth boxes")
     add("--bbox-thr", type=float, default=0.05, help="least score of those boxes; at most 20 an image count (0.05)")
@@ -45,6 +45,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = vars(parse_args(argv))
     os.environ.setdefault("LOCAL_RANK", str(args.pop("local_rank")))
     options = dict(args.pop("cfg_options"))
+    from pose_tools.weights.resolve import resolve_weights
+
+    args["checkpoint"] = resolve_weights(args["checkpoint"])
     for name in ("config", "checkpoint", "work_dir", "boxes"):
         args[name] = args[name] and args[name].absolute()
     os.chdir(ROOT)  # the paths inside configs are relative to it

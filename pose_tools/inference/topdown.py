@@ -54,6 +54,9 @@ def read_published(path: Path) -> tuple[Config, str]:
     cfg = embedded_config(path)
     if cfg is None:
         raise UserError(f"{path}: carries no config; publish it with tools/publish_model.py")
+    if not cfg.get("test_dataloader"):
+        raise UserError(f"{path}: the config in it does not say how pictures are prepared (test_dataloader); "
+                        "publish it again with --config FILE")
     kind = kind_of(cfg)
     cfg.model.pop("init_cfg", None)
     return cfg, kind

@@ -22,7 +22,10 @@ from pose_tools.openmmlab.log_lines import ReadableRunner
 from pose_tools.openmmlab.precision import apply_precision, choose_precision, use_fused_optimizer
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
-from pose_tools.weights.fetch import resolve_weights
+from pose_tools.weights.config_sources import weights_in_config
+from pose_tools.weights.resolve import resolve_weights
+
+WITHOUT = "or go on without pretrained weights: --no-pretrained"
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,11 @@ def _start_from(cfg: Config, options: TrainOptions, work_dir: Path) -> list[str]
             cfg.model.backbone.pop("init_cfg")
         return ["starting from scratch"]
     cfg.load_from = None
+    # What mmengine would fetch in the middle of building the model, now: it fails early, with all sources named.
+    parts = [resolve_weights(each, advice=WITHOUT).name for each in weights_in_config({"model": cfg.model.to_dict()})]
     if not source:
-        return ["starting as the config initialises the model"]
-    path = resolve_weights(source)
+        return [f"starting as the config initialises the model{', from ' if parts else ''}{', '.join(parts)}"]
+    path = resolve_weights(source, advice=WITHOUT)
     here = os.path.relpath(path)
     path = path if here.startswith("..") else Path(here)
     cfg.custom_hooks = [*cfg.get("custom_hooks", []), dict(type="PretrainedHook", checkpoint=str(path))]
@@ -120,8 +125,8 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
 
 
 def _without_validation(cfg: Config) -> None:
-    for split in ("val", "test"):
-        cfg[f"{split}_cfg"] = cfg[f"{split}_dataloader"] = cfg[f"{split}_evaluator"] = None
+    # How to test stays in: the checkpoint carries it, and prediction prepares its pictures by it.
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint.pop("save_best", None)
 
 
@@ -192,6 +197,7 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     """
     device = use_device(options.device)
     precision = choose_precision(options.precision, device)
+    cfg.precision = precision.name  # for who reads the checkpoint
     _fit_machine(cfg, device, options.launcher)
     if precision.name == "fp16":
         cfg.optim_wrapper.update(type="ScaledOptimWrapper", loss_scale="dynamic")

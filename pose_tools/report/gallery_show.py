@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pose_tools.console import UserError
-from pose_tools.dataset.folder import check_destination, new_folder
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.report.gallery import Missing, Picture, collect
 from pose_tools.report.gallery_drawn import Drawer, draw_folder, draw_one, draw_sheet

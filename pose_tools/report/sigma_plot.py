@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pose_tools.dataset.folder import new_folder
+from pose_tools.console.folder import new_folder
 from pose_tools.dataset.sigmas.ap import OKS_LEVELS, Curve, allowed_px
 from pose_tools.dataset.sigmas.estimate import COCO_PERSON, Estimate, coco_person_sigma
 from pose_tools.dataset.sigmas.match import Comparison

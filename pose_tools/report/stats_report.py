@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from pose_tools.console import UserError
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.data_set import DataSet, find_keypoint_set, read_data_set
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.dataset.objects import Objects, read_objects
 from pose_tools.dataset.stats.input_geometry import Size
 from pose_tools.dataset.stats.input_sizes import (

@@ -41,7 +41,7 @@ def is_encrypted_or_local(address: str) -> bool:
 
 
 def refusal_of(address: str, sha256: str | None) -> str | None:
-    """Says why an address may not be asked for a file, or ``None`` where it may.
+    """Says why an address may not be asked for a file, as what follows the address; ``None`` where it may.
 
     Whoever sits between can exchange what comes by plain http, and can find a file for eight given hex
     digits in minutes; only a whole SHA-256 tells.
@@ -53,4 +53,4 @@ def refusal_of(address: str, sha256: str | None) -> str | None:
     if is_encrypted_or_local(address) or (sha256 and len(sha256) == FULL_HASH):
         return None
     known = f"only {len(sha256)} digits of its SHA-256 are" if sha256 else "no SHA-256 is"
-    return f"{address} is http without encryption, and {known} known to check the file by"
+    return f"is http without encryption, and {known} known to check the file by"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Optional
+from urllib.parse import quote
 
 from pose_tools.weights.addresses import is_address
 
@@ -50,7 +51,7 @@ class Source:
         """
         if self.kind in ("hf", "git", "archive"):
             return replace(self, path=posixpath.join(self.path, path))
-        return replace(self, address=posixpath.join(self.address, path))
+        return replace(self, address=posixpath.join(self.address, quote(path) if self.kind == "url" else path))
 
 
 def parse_source(text: str) -> Source:
@@ -104,7 +105,7 @@ def check_relative(path: str) -> str:
         ValueError: It is absolute, goes up, or has characters or parts that are no file names somewhere.
     """
     parts = path.split("/")
-    if not path or path.startswith("/") or _BAD_IN_PATH.search(path) or any(
+    if not path or path.startswith(("/", "~")) or _BAD_IN_PATH.search(path) or any(
             part in ("", ".", "..") or part != part.rstrip(". ") for part in parts):
         raise ValueError(f"{path!r} is not a plain relative path")
     if parts[0] == WORK_FOLDER:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pose_tools.console import UserError
-from pose_tools.weights.fetch import resolve_weights
+from pose_tools.weights.resolve import resolve_weights
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ def load_pretrained(model: torch.nn.Module, path: str | Path, prefix: str = "") 
 
     Args:
         model: Changed in place; what does not fit keeps its values.
-        path: A local file or an http(s) address, as :func:`~pose_tools.weights.fetch.resolve_weights` takes.
+        path: A local file or an http(s) address, as :func:`~pose_tools.weights.resolve.resolve_weights` takes.
         prefix: Use only the file's tensors under this name, without it: ``"backbone"`` for a backbone.
 
     Returns:

@@ -1,4 +1,5 @@
 """From a run's checkpoint to a file that can be used alone."""
+import json
 import os
 import re
 
@@ -15,7 +16,8 @@ import pose_tools.openmmlab  # noqa: F401
 from pose_tools.console import UserError
 from pose_tools.weights.hashes import hash_in_name, sha256_of
 from pose_tools.weights.release import publish
-from pose_tools.weights.release.publish import publish_model, to_plain
+from pose_tools.weights.release.plain import to_plain
+from pose_tools.weights.release.publish import publish_model
 
 
 @MODELS.register_module()
@@ -131,10 +133,81 @@ def test_twice_gives_the_same_bytes(trained, tmp_path):
     assert one.read_bytes() == two.read_bytes() and one.name[:-12] == two.name[:-12]
 
 
-def test_publishing_the_published_keeps_everything(trained, tmp_path):
+class NoToday:
+    """Stands in for datetime.date where the day it is must not be asked for."""
+
+    @staticmethod
+    def today():
+        raise AssertionError("the day of publishing counts")
+
+
+def test_the_date_is_that_of_saving(trained, tmp_path, monkeypatch):
+    source = changed(trained, tmp_path, lambda c: c["meta"].update(time="20240229_235959"))
+    with monkeypatch.context() as patch:
+        patch.setattr(publish.datetime, "date", NoToday)
+        assert publish_model(source, tmp_path / "x").path.name.endswith("_20240229.pth")
+    for time in (None, "noon", "20230229_101010"):  # there was no such day
+        source = changed(trained, tmp_path, lambda c, time=time: c["meta"].update(time=time))
+        today = publish.datetime.date.today().strftime("%Y%m%d")
+        assert publish_model(source, tmp_path / "y").path.name.endswith(f"_{today}.pth")
+
+
+@pytest.mark.parametrize("out", ["again/tiny", "again/", "again/tiny.pth"])
+def test_a_published_file_is_taken_as_it_is(out, trained, tmp_path, monkeypatch):
+    first = publish_model(trained[0] / "epoch_2.pth", tmp_path / "tiny", date="20200101").path
+    monkeypatch.setattr(publish, "_versions", lambda: {"torch": "later"})
+    second = publish_model(first, f"{tmp_path}/{out}").path
+    assert first.read_bytes() == second.read_bytes() and first.name == second.name
+    assert publish_model(first, f"{tmp_path}/{out}", date="20210101").path.name == first.name.replace("2020", "2021")
+
+
+def test_a_published_file_with_another_name_or_scores_is_another(trained, tmp_path):
     first = publish_model(trained[0] / "epoch_2.pth", tmp_path / "tiny").path
-    second = publish_model(first, tmp_path / "again" / "tiny").path
-    assert first.read_bytes() == second.read_bytes()
+    renamed = read(publish_model(first, tmp_path / "other").path)["meta"]
+    assert "work_dirs/other" in renamed["cfg"] and renamed["metrics"] == read(first)["meta"]["metrics"]
+    (tmp_path / "m.json").write_text('{"AP": 0.7}')
+    scored = publish_model(first, tmp_path / "tiny", tmp_path / "m.json").path
+    assert read(scored)["meta"]["metrics"] == {"AP": 0.7} and scored.name != first.name
+
+
+def test_a_file_whose_name_lies_about_its_hash_is_published_anew(trained, tmp_path):
+    first = publish_model(trained[0] / "epoch_2.pth", tmp_path / "tiny", date="20200101").path
+    liar = first.rename(tmp_path / "tiny-deadbeef_20200101.pth")
+    assert publish_model(liar, tmp_path / "new/tiny").path.name != liar.name
+
+
+def report_of(trained, **changes):
+    return {"checkpoint": f"/home/bob/{trained[0].name}/epoch_2.pth", "annotations": "/home/bob/data/val_coco.json",
+            "metrics": {"coco/AP": 0.5}, "boxes": "ground truth",
+            "keypoints": [{"name": "/", "labelled": 3, "found": 2, "mean_px": 1.5, "median_px": 1.0, "pck": [0.5, 1]}],
+            **changes}
+
+
+@pytest.mark.parametrize("changes, expected", [
+    ({}, ("these weights", "ground truth")), ({"boxes": "its own"}, ("these weights", "its own")),
+    ({"boxes": "/home/bob/results.json"}, ("these weights", "a detector's")),
+    ({"checkpoint": "C:\\\\runs\\\\other.pth"}, ("other.pth", "ground truth"))])
+def test_the_report_of_a_test_is_taken_apart(changes, expected, trained, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(report_of(trained, **changes)))
+    path = publish_model(trained[0] / "epoch_2.pth", tmp_path / "x", tmp_path / "metrics.json").path
+    meta = read(path)["meta"]
+    assert meta["metrics"] == {"coco/AP": 0.5} and meta["metrics_on"] == "val_coco.json"
+    assert (meta["metrics_of"], meta["metrics_boxes"]) == expected
+    assert meta["keypoint_metrics"][0]["name"] == "/"
+    assert b"home" not in path.read_bytes()
+
+
+def test_paths_of_the_machine_are_not_published(trained, tmp_path):
+    text = read_run(trained)["meta"]["cfg"] + (
+        "dataset_name = 'cars'\ndata_root = '/home/bob/secret/cars/'\nval_ann = '/home/bob/secret/cars/val.json'\n"
+        "hooks = [dict(type='PretrainedHook', checkpoint='/home/bob/start.pth')]\nkeypoints = ('/home/of/points',)\n")
+    source = changed(trained, tmp_path, set_config(text))
+    assert b"bob" in source.read_bytes()
+    path = publish_model(source, tmp_path / "x").path
+    cfg = Config.fromstring(read(path)["meta"]["cfg"], ".py")
+    assert (cfg.data_root, cfg.val_ann, cfg.hooks[0].checkpoint) == ("data/cars/", "data/cars/val.json", "start.pth")
+    assert cfg.keypoints == ("/home/of/points", )
+    assert b"bob" not in path.read_bytes()
 
 
 @pytest.mark.parametrize("spelling", ["folder", "slash", "suffix"])
@@ -159,10 +232,14 @@ def test_mmengine_loads_it(trained, tmp_path):
     assert torch.equal(model.conv.weight, read(path)["state_dict"]["conv.weight"])
 
 
-def changed(trained, tmp_path, change):
+def read_run(trained):
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 
-    checkpoint = load_checkpoint_file(trained[0] / "epoch_2.pth")
+    return load_checkpoint_file(trained[0] / "epoch_2.pth")
+
+
+def changed(trained, tmp_path, change):
+    checkpoint = read_run(trained)
     change(checkpoint)
     torch.save(checkpoint, tmp_path / "in.pth")
     return tmp_path / "in.pth"
@@ -200,14 +277,14 @@ def test_what_cannot_be_published_leaves_nothing(change, words, trained, tmp_pat
 
 
 def test_a_file_that_differs_is_not_published(trained, tmp_path, monkeypatch):
-    whole = publish._plain_weights
+    whole = publish.plain_weights
 
     def corrupted(*args):
         weights = whole(*args)
         weights["conv.bias"][0] += 1e-6
         return weights
 
-    monkeypatch.setattr(publish, "_plain_weights", corrupted)
+    monkeypatch.setattr(publish, "plain_weights", corrupted)
     with pytest.raises(UserError, match="other outputs"):
         publish_model(trained[0] / "epoch_2.pth", tmp_path / "out" / "x")
     assert os.listdir(tmp_path / "out") == []

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.coco_folder import find_coco_files, read_sides
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import coco_image, save_coco
 
 JPEG_QUALITY = 95

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.convert.naming import assign_names
 from pose_tools.dataset.convert.yolo_folder import YoloSplit, find_data_yaml, find_splits
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.dataset.scaffold import guess_swaps
 from pose_tools.dataset.splits.by_name import group_names, split_names
 from pose_tools.formats.coco import coco_annotation, coco_categories, coco_image, save_coco

@@ -4,12 +4,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pose_tools.console import FaultsError, UserError
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.convert.conversion import Conversion, ConvertOptions
 from pose_tools.dataset.convert.naming import assign_names
 from pose_tools.dataset.convert.read import gather
 from pose_tools.dataset.convert.write import count_pictures, save_side, write_images
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.dataset.splits.by_name import group_names, split_names
 
 __all__ = ["Conversion", "ConvertOptions", "convert", "gather"]

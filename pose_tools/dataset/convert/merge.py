@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, UserError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.coco_folder import SPLITS, find_coco_files, image_sources, read_sides
 from pose_tools.dataset.copies import same_bytes
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import coco_categories, coco_image, keypoint_set_from_coco, save_coco
 from pose_tools.formats.images import ImageSource, write_image
 from pose_tools.formats.schema import KeypointSet, Pair

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pose_tools.console import Fault, FaultsError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.coco_folder import size_fault
 from pose_tools.dataset.convert.labelme_sources import Picture, outlines_of
 from pose_tools.dataset.faults import fold_faults
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.coco import write_text
 from pose_tools.formats.images import ImageError, read_header, source_of, write_image
 from pose_tools.formats.labelme_write import labelme_content, labelme_shape, labelme_text

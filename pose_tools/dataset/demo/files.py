@@ -17,9 +17,9 @@ from typing import Any, Callable, TypeVar, Union
 import numpy as np
 
 from pose_tools.console import UserError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.demo.cars import KEYPOINTS
 from pose_tools.dataset.demo.scene import NOT_IN_PICTURE, OCCLUDED, Scene, render_scene
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.formats.labelme_write import labelme_content, labelme_shape, labelme_text
 
 GROUND_TRUTH = "ground_truth.jsonl"

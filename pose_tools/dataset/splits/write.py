@@ -9,8 +9,8 @@ from typing import Any, Optional
 import numpy as np
 
 from pose_tools.console import UserError, progress
+from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.coco_folder import SPLITS
-from pose_tools.dataset.folder import check_destination, new_folder
 from pose_tools.dataset.near_duplicates import DISTANCE
 from pose_tools.dataset.splits.deal import divide
 from pose_tools.dataset.splits.groups import Grouping, make_groups

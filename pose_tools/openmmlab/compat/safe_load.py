@@ -24,6 +24,7 @@ from pose_tools.openmmlab.compat.safe_globals import (
     allowed_globals,
     make_real,
 )
+from pose_tools.openmmlab.compat.safetensors_file import is_safetensors, read_safetensors
 
 MapLocation = Any  # what torch.load takes: a device, its name, a dict or a function
 Source = Union[str, Path, BinaryIO]
@@ -47,7 +48,7 @@ class UnsafeCheckpoint(UserError):
 
 
 def load_checkpoint_file(path: Source, map_location: MapLocation = "cpu") -> Any:
-    """Reads a checkpoint made by PyTorch or mmengine, and runs nothing that it holds.
+    """Reads a checkpoint made by PyTorch or mmengine, or a ``.safetensors``, and runs nothing that it holds.
 
     Args:
         path: The file, or one opened for reading in binary mode.
@@ -73,7 +74,8 @@ def load_checkpoint_file(path: Source, map_location: MapLocation = "cpu") -> Any
 
 
 def _read(opened: BinaryIO, name: str, map_location: MapLocation) -> Any:
-    _check_kind(opened, name)
+    if _check_kind(opened, name) == "safetensors":
+        return read_safetensors(opened, name, map_location)
     try:
         with _lock, _our_list(), warnings.catch_warnings():
             # PyTorch asks for an issue report about pickles of other protocols, before it refuses them.
@@ -103,8 +105,8 @@ def _explained(error: Exception, name: str) -> UserError:
     return UserError(f"{name}: is damaged, or no checkpoint ({type(error).__name__}: {reason[:120]})")
 
 
-def _check_kind(opened: BinaryIO, name: str) -> None:
-    """Refuses what is no checkpoint before PyTorch sees it, in words that say what it is."""
+def _check_kind(opened: BinaryIO, name: str) -> str:
+    """Refuses what is no checkpoint before PyTorch sees it, in words that say what it is; else gives its format."""
     start = opened.read(512)
     opened.seek(0)
     if not start:
@@ -113,11 +115,14 @@ def _check_kind(opened: BinaryIO, name: str) -> None:
         raise UserError(f"{name}: is a web page, not a checkpoint; the download went to the wrong address")
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{name}: is a git-lfs pointer, not the file itself; run `git lfs pull`")
+    if is_safetensors(start):
+        return "safetensors"
     if start.startswith(b"PK"):
         _check_zip(opened, name)
     elif _is_tar(opened):
         # PyTorch before 0.2 wrote these, and reading them ran code up to PyTorch 2.5 (CVE-2025-32434).
         raise UserError(f"{name}: is a tar archive, not a checkpoint; unpack it first")
+    return "pickle"
 
 
 def _check_zip(opened: BinaryIO, name: str) -> None:
@@ -188,10 +193,10 @@ def load_from_local(filename: str, map_location: MapLocation = None) -> Any:
 
 def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,
                    progress: bool = True) -> Any:
-    """Stands in for mmengine's loader of addresses: ``checkpoint/`` first, hash checked, nothing run.
+    """Stands in for mmengine's loaders of addresses: ``checkpoint/`` first, hash checked, nothing run.
 
     Args:
-        filename: An http(s) address.
+        filename: An http(s) address, ``hf:USER/REPO#PATH``, or a short name as ``torchvision://resnet50``.
         map_location: As in ``torch.load``.
         model_dir: Where to look and to put it; the project's ``checkpoint/`` by default.
         progress: Not used; the bar shows on a terminal.
@@ -201,16 +206,15 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
     """
     from mmengine.dist import barrier, get_dist_info
 
-    from pose_tools.weights.fetch import CHECKPOINTS, resolve_weights
+    from pose_tools.weights.resolve import resolve_weights
 
-    folder = Path(model_dir) if model_dir else CHECKPOINTS
     rank, _ = get_dist_info()
     try:
         if rank == 0:
-            resolve_weights(filename, folder)
+            resolve_weights(filename, model_dir)
     finally:
         barrier()  # after a failure too, or the other processes would wait for ever
-    return load_checkpoint_file(resolve_weights(filename, folder), map_location)
+    return load_checkpoint_file(resolve_weights(filename, model_dir), map_location)
 
 
 def install() -> None:
@@ -218,13 +222,15 @@ def install() -> None:
 
     Stands in for the five calls of ``torch.load`` and the two of ``load_url`` in
     mmengine/runner/checkpoint.py (0.10.7, lines 347, 371, 379, 415, 438, 507), the only ones that mmengine,
-    mmdet and mmpose make outside their tools. Calling it again changes nothing.
+    mmdet and mmpose make outside their tools; and for its loader of ``torchvision://``, which needs
+    torchvision to know an address. Calling it again changes nothing.
     """
     from mmengine.runner import checkpoint
 
     if isinstance(checkpoint.torch, _TorchWithSafeLoad):
         return
     checkpoint.torch = _TorchWithSafeLoad()
-    for prefixes, loader in ((("",), load_from_local), (("http://", "https://"), load_from_http)):
+    addresses = ("http://", "https://", "hf:", "torchvision://", "modelzoo://")
+    for prefixes, loader in ((("",), load_from_local), (addresses, load_from_http)):
         checkpoint.CheckpointLoader.register_scheme(prefixes, loader, force=True)
         setattr(checkpoint, loader.__name__, loader)

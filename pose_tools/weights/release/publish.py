@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import io
 import os
 import re
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,14 @@ from typing import Any, Union
 from pose_tools.console import UserError
 from pose_tools.console.atomic import temporary_beside, to_disk
 from pose_tools.weights.embedded import parse_config_text, replace_in_config_text
+from pose_tools.weights.hashes import hash_in_name, sha256_of
 from pose_tools.weights.pretrained import state_dict_of
+from pose_tools.weights.release.machine_paths import ROOT, machine_paths, without_machine_paths
 from pose_tools.weights.release.metrics import metrics_in_checkpoint, metrics_in_file
+from pose_tools.weights.release.plain import plain_weights, to_bytes, to_plain
 
 PathLike = Union[str, Path]
-ROOT = Path(__file__).resolve().parents[3]
+_PUBLISHED = re.compile(r"(?P<name>.+)-[0-9a-f]{8,64}_(?P<date>\d{8})\.pth")
 KEPT_META = ("epoch", "iter", "seed", "experiment_name", "time", "mmengine_version", "CLASSES", "PALETTE")
 
 
@@ -48,17 +49,62 @@ class Published:
         return f"{self.path}: {self.bytes_after / 1e6:.1f} MB, was {self.bytes_before / 1e6:.1f} MB"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A file to publish, not yet verified and not yet written.
+
+    Attributes:
+        source: The checkpoint it is made from.
+        name: ``X`` of ``X-<sha8>_<date>.pth``.
+        date: YYYYMMDD.
+        data: Its bytes.
+        config: Values of the config it was trained with, as the source or the user has them.
+        trusted: The config is the user's own file, not one that came with the source.
+        leaks: Paths of a machine that are published with it, since the source was published with them before.
+    """
+
+    source: Path
+    name: str
+    date: str
+    data: bytes
+    config: dict[str, Any]
+    trusted: bool = False
+    leaks: tuple[str, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The name it is published under."""
+        return f"{self.name}-{hashlib.sha256(self.data).hexdigest()[:8]}_{self.date}.pth"
+
+    def write(self, folder: Path) -> Published:
+        """Verifies the file and writes it into a folder.
+
+        Raises:
+            UserError: It does not give the same outputs as its source; nothing is left behind then.
+        """
+        from pose_tools.weights.release.same_outputs import verify_same_outputs
+
+        target = folder / self.file_name
+        with temporary_beside(target) as (temporary, file):
+            file.write(self.data)
+            to_disk(file)
+            file.close()  # Windows renames no open file
+            verify_same_outputs(self.source, self.config, temporary, self.trusted)
+            os.replace(temporary, target)
+        return Published(target, self.source.stat().st_size, len(self.data))
+
+
 def publish_model(source: PathLike, out: PathLike, metrics: PathLike | None = None,
                   config: PathLike | None = None, date: str | None = None) -> Published:
     """Writes a release checkpoint and verifies it.
 
     Args:
-        source: A checkpoint of mmengine: ``work_dirs/X/best_*.pth``.
+        source: As for :func:`prepare`.
         out: ``checkpoint/NAME``, or an existing folder (or a path that ends in a slash), then the name of the
             config is taken.
-        metrics: A JSON file of scores, such as ``tools/test.py`` writes; added to those in the checkpoint.
-        config: The config it was trained with, where the checkpoint carries none.
-        date: YYYYMMDD for the name; today by default. The file's bytes do not depend on it.
+        metrics: As for :func:`prepare`.
+        config: As for :func:`prepare`.
+        date: As for :func:`prepare`.
 
     Returns:
         Path and sizes.
@@ -67,59 +113,95 @@ def publish_model(source: PathLike, out: PathLike, metrics: PathLike | None = No
         UserError: The source cannot be read, is hostile, holds no weights or no config, has diverged, or the
             published file does not give the same outputs; nothing is left behind then.
     """
+    folder, name = folder_and_name(out)
+    return prepare(source, name, metrics, config, date).write(folder)
+
+
+def folder_and_name(out: PathLike) -> tuple[Path, str | None]:
+    """Takes apart where a file is to be published.
+
+    Args:
+        out: A folder that exists or ends in a slash; or ``FOLDER/NAME``, with or without ``.pth``.
+
+    Returns:
+        The folder, and the name where it is given.
+    """
+    path = Path(out)
+    if path.is_dir() or os.fspath(out).endswith(("/", os.sep)):
+        return path, None
+    return path.parent, path.name[:-4] if path.name.endswith(".pth") else path.name
+
+
+def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None = None,
+            config: PathLike | None = None, date: str | None = None) -> Prepared:
+    """Makes the bytes of a release checkpoint.
+
+    Args:
+        source: A checkpoint of mmengine: ``work_dirs/X/best_*.pth``; or a published file, which is taken as it
+            is where neither name nor scores nor config are to be others.
+        name: What to call it; that of its config by default.
+        metrics: A JSON file of scores, such as ``tools/test.py`` writes, instead of those in the checkpoint.
+        config: The config it was trained with, where the checkpoint carries none.
+        date: YYYYMMDD for the name; by default the day it was saved on, or today where it does not say. The
+            bytes do not depend on it.
+
+    Raises:
+        UserError: The source cannot be read, is hostile, holds no weights or no config, or has diverged.
+    """
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
-    from pose_tools.weights.release.same_outputs import verify_same_outputs
 
     source = Path(source)
-    date = _checked_date(date)
+    if date is not None:
+        check_date(date)
     checkpoint = load_checkpoint_file(source)
-    weights = _plain_weights(state_dict_of(checkpoint, source), checkpoint, source)
-    meta = checkpoint["meta"] if isinstance(checkpoint.get("meta"), dict) else {}
+    meta = checkpoint["meta"] if isinstance(checkpoint, dict) and isinstance(checkpoint.get("meta"), dict) else {}
+    weights = state_dict_of(checkpoint, source)
     text = _config_text(meta, source, config)
-    folder, name = _folder_and_name(out, meta, source)
+    values = parse_config_text(text, source)
+    before = _PUBLISHED.fullmatch(source.name) if _is_published(source, checkpoint) else None
+    name = name or (before["name"] if before else _own_name(meta, source))
+    if before and before["name"] == name and metrics is None and config is None:
+        leaks = tuple(machine_paths([values, {key: value for key, value in meta.items() if key != "cfg"}]))
+        return Prepared(source, name, date or before["date"], source.read_bytes(), values, leaks=leaks)
     # What was true of the training machine only is not published.
-    published_text = replace_in_config_text(
-        text, {"work_dir": f"work_dirs/{name}", "load_from": None, "resume": False, "launcher": "none"}, source)
-    published_meta = _published_meta(checkpoint, meta, published_text, metrics, source)
-    content = OrderedDict(meta=published_meta, state_dict=weights)
-    data = _to_bytes(content)
-    target = folder / f"{name}-{hashlib.sha256(data).hexdigest()[:8]}_{date}.pth"
-    with temporary_beside(target) as (temporary, file):
-        file.write(data)
-        to_disk(file)
-        file.close()  # Windows renames no open file
-        verify_same_outputs(source, parse_config_text(text, source), temporary, trusted=config is not None)
-        os.replace(temporary, target)
-    return Published(target, source.stat().st_size, len(data))
+    clean = without_machine_paths(values)
+    changed = {key: value for key, value in clean.items() if value != values[key]}
+    changed.update(work_dir=f"work_dirs/{name}", load_from=None, resume=False, launcher="none")
+    content = OrderedDict(
+        meta=_published_meta(checkpoint, meta, replace_in_config_text(text, changed, source), clean, metrics, source),
+        state_dict=plain_weights(weights, checkpoint, source))
+    return Prepared(source, name, date or _day_saved(meta), to_bytes(content), values, config is not None)
 
 
-def _checked_date(date: str | None) -> str:
-    if date is None:
-        return datetime.date.today().strftime("%Y%m%d")
+def check_date(date: str) -> None:
+    """Makes sure that a date is one.
+
+    Raises:
+        UserError: It is not YYYYMMDD.
+    """
     try:
+        if not re.fullmatch(r"\d{8}", date):
+            raise ValueError
         datetime.datetime.strptime(date, "%Y%m%d")
     except ValueError as error:
         raise UserError(f"{date!r} is not a date; write it as YYYYMMDD") from error
-    return date
 
 
-def _plain_weights(weights: dict[str, Any], checkpoint: Any, source: Path) -> OrderedDict[str, Any]:
-    """Copies tensors out of larger storages, keeps one copy of shared ones, refuses what is not finite."""
-    plain: OrderedDict[str, Any] = OrderedDict()
-    copies: dict[tuple, Any] = {}
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise UserError(f"{source}: {name} holds values that are not finite; the training has diverged")
-        # RTMDet's head uses the same convolutions on every level: one tensor under three names.
-        same = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-        if same not in copies or not tensor.numel():
-            copies[same] = tensor.detach().cpu().contiguous().clone()
-        plain[sys.intern(name)] = copies[same]
-    versions = getattr(checkpoint.get("state_dict"), "_metadata", None)
-    if isinstance(versions, dict):
-        # Modules tell by it which version of theirs wrote the weights.
-        plain._metadata = OrderedDict(to_plain(versions))  # type: ignore[attr-defined]
-    return plain
+def _day_saved(meta: dict[str, Any]) -> str:
+    """The day mmengine saved a checkpoint on, by the clock of that machine: the same whenever it is published."""
+    found = re.fullmatch(r"(\d{8})_\d{6}", str(meta.get("time")))
+    with contextlib.suppress(UserError):
+        if found:
+            check_date(found[1])
+            return found[1]
+    return datetime.date.today().strftime("%Y%m%d")
+
+
+def _is_published(source: Path, checkpoint: Any) -> bool:
+    """Tells a file of this project's making, unchanged since: its name holds its hash."""
+    digits = hash_in_name(source.name)
+    return bool(digits) and set(checkpoint) == {"meta", "state_dict"} and isinstance(checkpoint["meta"], dict) \
+        and {"cfg", "versions"} <= set(checkpoint["meta"]) and sha256_of(source).startswith(str(digits))
 
 
 def _config_text(meta: dict[str, Any], source: Path, config: PathLike | None) -> str:
@@ -135,25 +217,19 @@ def _config_text(meta: dict[str, Any], source: Path, config: PathLike | None) ->
     return text
 
 
-def _folder_and_name(out: PathLike, meta: dict[str, Any], source: Path) -> tuple[Path, str]:
-    text = os.fspath(out)
-    if Path(text).is_dir() or text.endswith(("/", os.sep)):
-        experiment = str(meta.get("experiment_name") or "")
-        # mmengine adds the time to the config's name; a run of a nameless config is only called that.
-        name = re.sub(r"_?\d{8}_\d{6}$", "", experiment) or source.resolve().parent.name
-        return Path(text), Path(name).name
-    path = Path(text)
-    return path.parent, path.name[:-4] if path.name.endswith(".pth") else path.name
+def _own_name(meta: dict[str, Any], source: Path) -> str:
+    experiment = str(meta.get("experiment_name") or "")
+    # mmengine adds the time to the config's name; a run of a nameless config is only called that.
+    name = re.sub(r"_?\d{8}_\d{6}$", "", experiment) or source.resolve().parent.name
+    return re.split(r"[\\/]", name)[-1]
 
 
-def _published_meta(checkpoint: dict[str, Any], meta: dict[str, Any], text: str, metrics: PathLike | None,
-                    source: Path) -> dict[str, Any]:
+def _published_meta(checkpoint: dict[str, Any], meta: dict[str, Any], text: str, config: dict[str, Any],
+                    metrics: PathLike | None, source: Path) -> dict[str, Any]:
     published = {key: to_plain(meta[key]) for key in KEPT_META if key in meta}
     if "dataset_meta" in meta:
         published["dataset_meta"] = to_plain(meta["dataset_meta"])
-    found = metrics_in_checkpoint(checkpoint, source)
-    if metrics is not None:
-        found.update(metrics_in_file(metrics))
+    found = metrics_in_checkpoint(checkpoint, source, config) if metrics is None else metrics_in_file(metrics, source)
     return {"cfg": text, **published, **to_plain(found), "versions": _versions()}
 
 
@@ -171,43 +247,3 @@ def _versions() -> dict[str, str]:
         if name and version:
             found[name[1]] = version[1]
     return found
-
-
-def to_plain(value: Any) -> Any:
-    """Turns numpy values, sets and subclasses into plain Python types.
-
-    Args:
-        value: Dicts, sequences, sets, numpy arrays and scalars, strings, numbers.
-
-    Returns:
-        The same with lists for arrays, sorted lists for sets, and equal strings made one object, so that the
-        pickle's bytes depend on nothing but the contents. Anything else becomes its text.
-    """
-    import numpy as np
-
-    if isinstance(value, dict):
-        return {to_plain(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if isinstance(value, tuple):
-        return tuple(map(to_plain, value))
-    if isinstance(value, list):
-        return [to_plain(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(map(to_plain, value), key=repr)
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return sys.intern(str.__str__(value) if isinstance(value, str) else str(value))
-
-
-def _to_bytes(content: Any) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()

@@ -20,11 +20,11 @@ def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, t
     Args:
         source: The checkpoint of the run.
         config: Its config.
-        published: The file made from it.
+        published: The file made from it, ``.pth`` or ``.safetensors``.
         trusted: The config is the user's own file, so it may build what it likes.
 
     Raises:
-        UserError: The file does not load with plain ``torch.load(weights_only=True)``, the weights do not fit
+        UserError: A ``.pth`` does not load with plain ``torch.load(weights_only=True)``, the weights do not fit
             the config, or an output differs in any bit.
     """
     import torch
@@ -33,7 +33,10 @@ def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, t
 
     before = model_outputs(config, state_dict_of(load_checkpoint_file(source), source), source, trusted)
     try:
-        alone = torch.load(published, map_location="cpu", weights_only=True)
+        if published.suffix == ".safetensors":
+            alone = load_checkpoint_file(published)
+        else:
+            alone = torch.load(published, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever it is, it must not be published
         raise UserError(f"{source}: not published: the new file does not load: {error}") from error
     own_config = parse_config_text(alone["meta"]["cfg"], source)

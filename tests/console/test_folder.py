@@ -3,7 +3,7 @@ import os
 import pytest
 
 from pose_tools.console import UserError
-from pose_tools.dataset.folder import new_folder
+from pose_tools.console.folder import new_folder
 
 
 def entries(folder):
