@@ -44,7 +44,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                                              "--local-dir, and say what would be sent")
     add("--upload", action="store_true", help="send it, in one commit; needs a token (HF_TOKEN, or: hf auth login)")
     add("--private", action="store_true", help="make a new repository private")
-    add("--licence", "--license", metavar="NAME", default="", help="licence of the weights: Apache-2.0, CC-BY-NC-4.0, ...")
+    add("--licence", "--license", metavar="NAME", default="", help="of the weights: Apache-2.0, CC-BY-NC-4.0, ...")
     add("--safetensors", action="store_true", help="write the weights as .safetensors as well")
     add("--sample", metavar="PICTURE", type=Path, help="picture for the card")
     add("--sample-images", metavar="PATH", type=Path, nargs="+", default=[],

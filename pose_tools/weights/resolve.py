@@ -19,6 +19,7 @@ from pose_tools.weights.store import PathLike, fetch_entries, folder_of
 _SHORT = {"modelzoo://": "torchvision_0.12.json", "torchvision://": "torchvision_0.12.json",
           "open-mmlab://": "openmmlab.json", "openmmlab://": "openmmlab.json", "mmcls://": "mmcls.json"}
 SCHEMES = tuple(_SHORT)
+_WEIGHTS = (".pth", ".pt", ".safetensors", ".onnx")
 
 
 def resolve_weights(what: PathLike, folder: Optional[PathLike] = None, advice: str = "") -> Path:
@@ -31,7 +32,8 @@ def resolve_weights(what: PathLike, folder: Optional[PathLike] = None, advice: s
         advice: What else the user could do where it cannot be had.
 
     Returns:
-        The file. One that is there and has the right hash touches no network.
+        The file; of a model of several, the one with the weights. One that is there and has the right hash
+        touches no network.
 
     Raises:
         UserError: There is no such file, model or address; or it cannot be had, and then the message says
@@ -43,11 +45,12 @@ def resolve_weights(what: PathLike, folder: Optional[PathLike] = None, advice: s
     entry = entry_of(str(what))
     if entry is None:
         raise UserError(f"{file}: no such file{_hint(file)}")
-    if len(entry.files) > 1:
+    weights = [number for number, each in enumerate(entry.files) if Path(each.path).suffix in _WEIGHTS]
+    if len(weights) != 1 and len(entry.files) > 1:
         names = ", ".join(each.path for each in entry.files)
-        raise UserError(f"{what}: is not one file but {names}: fetch it with tools/download_weights.py "
+        raise UserError(f"{what}: is not one file of weights but {names}: fetch it with tools/download_weights.py "
                         f"and give one of the files in {folder_of(entry)}")
-    return fetch_entries([entry], folder, advice=advice)[0][0]
+    return fetch_entries([entry], folder, advice=advice)[0][weights[0] if weights else 0]
 
 
 def entry_of(what: str) -> Optional[Entry]:
@@ -69,7 +72,7 @@ def entry_of(what: str) -> Optional[Entry]:
             return _entry_of_source(source, check_relative(name))
         except ValueError as error:
             raise UserError(f"{what}: {error}") from error
-    if any(mark in what for mark in "/\\") or Path(what).suffix in (".pth", ".pt", ".safetensors", ".onnx", ".py"):
+    if any(mark in what for mark in "/\\") or Path(what).suffix in (*_WEIGHTS, ".py"):
         return None
     return Catalog().find(what)
 

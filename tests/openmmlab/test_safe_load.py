@@ -314,10 +314,11 @@ class TestEveryWayIntoMmengine:
     def test_addresses_use_the_checkpoint_folder(self, scheme, tmp_path, monkeypatch):
         from mmengine.runner import checkpoint
 
-        from pose_tools.weights import fetch
+        from pose_tools.weights import resolve, store
 
         torch.save({"state_dict": {"backbone.w": torch.ones(1)}}, tmp_path / "present.pth")
-        monkeypatch.setattr(fetch, "CHECKPOINTS", tmp_path)
+        monkeypatch.setattr(store, "CHECKPOINTS", tmp_path)
+        monkeypatch.setattr(resolve, "_short_names", lambda file: {"x": "https://example.org/present.pth"})
         for table in ("get_torchvision_models", "get_mmcls_models", "get_external_models"):
             monkeypatch.setattr(checkpoint, table, lambda: {"x": "https://example.org/present.pth"})
         got = checkpoint.CheckpointLoader.load_checkpoint(scheme.format("present.pth"), "cpu")

@@ -10,7 +10,7 @@ import pose_tools.openmmlab  # noqa: F401  leads mmengine's loaders through the 
 from pose_tools.console import UserError
 from pose_tools.weights import resolve, store
 from pose_tools.weights.config_sources import weights_in_config
-from pose_tools.weights.entries import Source
+from pose_tools.weights.entries import Entry, ModelFile, Source
 from pose_tools.weights.resolve import entry_of, resolve_weights
 
 NAME = "rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth"
@@ -96,8 +96,18 @@ def test_short_names_of_mmengine():
 
 
 def test_a_name_with_several_files_says_which(offline, checkpoints):
-    with pytest.raises(UserError, match="is not one file but"):
+    with pytest.raises(UserError, match="is not one file of weights but"):
         resolve_weights("rtmw3d")
+
+
+def test_of_several_files_the_weights_are_meant(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSE_TOOLS_MIRROR", str(tmp_path / "mirror"))
+    file = saved(tmp_path / "mirror/mine")
+    (tmp_path / "mirror/mine/config.json").write_text("{}")
+    entry = Entry("mine", (ModelFile("config.json"), ModelFile(file.name)), folder="mine")
+    monkeypatch.setattr(resolve, "entry_of", lambda what: entry)
+    assert resolve_weights("mine") == checkpoints / "mine" / file.name
+    assert (checkpoints / "mine/config.json").is_file()
 
 
 def test_without_network_every_source_and_the_place_are_named(offline, checkpoints):
