@@ -39,7 +39,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--workers", type=int, default=4, help="files at the same time (default: %(default)s)")
     add("--json", action="store_true", help="print JSON instead of text")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="list what there is; all of it with --search or --json")
+    what.add_argument("--list", action="store_true", help="list what there is (all: --search, --json); of NAME its facts")
     what.add_argument("--check", action="store_true", help="check files that are here; without NAME all that are known")
     what.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help="check these files, wherever they lie")
     what.add_argument("--prune", action="store_true", help="remove unfinished downloads; no finished file")
@@ -59,6 +59,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from pose_tools.weights.store import open_catalogs
 
     catalog = open_catalogs(args.catalog, args.offline)
+    if args.list and args.names:
+        return command.describe(command.entries_for(catalog, args.names, []), args.dest, args.json)
     if args.list:
         return command.list_models(catalog, args.search, args.dest, args.json)
     if args.verify:

@@ -8,6 +8,8 @@ from typing import Any, Optional, Union
 
 from pose_tools.console import Fault, FaultsError, UserError, table
 from pose_tools.weights.catalog import Catalog
+from pose_tools.weights.download.jobs import without_password
+from pose_tools.weights.download.space import in_mb
 from pose_tools.weights.entries import Entry
 from pose_tools.weights.prune import prune_downloads
 from pose_tools.weights.store import (
@@ -90,6 +92,27 @@ def list_models(catalog: Catalog, words: Optional[str], dest: Optional[PathLike]
     print(table(rows, ("name", "MB", "here", "licence", "what it is")))
     if words is None:
         print(f"\nand {len(everything) - len(shown)} of the installed mmdet and mmpose: --search WORDS")
+    return 0
+
+
+def describe(entries: Sequence[Entry], dest: Optional[PathLike], as_json: bool) -> int:
+    """Prints all that is known of some models."""
+    facts = [_as_json(entry, dest) for entry in entries]
+    if as_json:
+        _print_json(facts)
+        return 0
+    for entry, each in zip(entries, facts):
+        print(f"{entry.name}: {entry.title}")
+        for key in ("task", "framework", "config", "markers", "classes", "licence", "origin", "folder", "catalog"):
+            if each[key]:
+                print(f"  {key}: {each[key]}")
+        if entry.metrics:
+            print("  metrics: " + ", ".join(f"{name} {value:g}" for name, value in entry.metrics.items()))
+        for file in entry.files:
+            size = in_mb(file.size) if file.size else "size not published"
+            print(f"  {file.path}: {size}, SHA-256 {file.sha256 or 'not published'}")
+            for source in file.sources:
+                print(f"    {without_password(str(source))}")
     return 0
 
 

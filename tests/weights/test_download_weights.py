@@ -89,6 +89,13 @@ def test_list_as_json_has_everything(call, mine):
     assert models["net"]["licence"] == "MIT"
 
 
+def test_the_facts_of_a_model(call, mine, server):
+    code, out, _ = call("--list", "rtmw3d", "net", *mine)
+    assert code == 0 and "markers: COCO-WholeBody 133" in out and "hf:rbarac/rtmpose3d" in out
+    assert f"{NAME}: {len(DATA)} bytes, SHA-256 {SHA[:8]}\n    {server.url}/{NAME}\n" in out
+    assert json.loads(call("--list", "net", "--json", *mine)[1])[0]["title"] == "Nets of all kinds"
+
+
 def test_check(call, mine, tmp_path):
     assert call("--check", "net", *mine)[0] == 1
     call("net", "more", *mine)
