@@ -39,7 +39,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--workers", type=int, default=4, help="files at the same time (default: %(default)s)")
     add("--json", action="store_true", help="print JSON instead of text")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="list what there is (all: --search, --json); of NAME its facts")
+    what.add_argument("--list", action="store_true", help="list what there is (--search: all), or all facts of NAME")
     what.add_argument("--check", action="store_true", help="check files that are here; without NAME all that are known")
     what.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help="check these files, wherever they lie")
     what.add_argument("--prune", action="store_true", help="remove unfinished downloads; no finished file")
