@@ -14,7 +14,6 @@ from pose_tools.weights.entries import Entry
 from pose_tools.weights.prune import prune_downloads
 from pose_tools.weights.store import (
     MISSING,
-    OK,
     UNKNOWN,
     WRONG,
     FileState,
@@ -26,7 +25,6 @@ from pose_tools.weights.store import (
 )
 
 PathLike = Union[str, Path]
-MARKS = {OK: "yes", UNKNOWN: "yes", MISSING: "", WRONG: "wrong"}
 
 
 def entries_for(catalog: Catalog, names: Sequence[str], configs: Sequence[PathLike]) -> list[Entry]:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from pose_tools.weights.addresses import is_address
 
-KINDS = ("url", "hf", "git", "archive", "file")
 WORK_FOLDER = ".downloads"  # beside the files, for what is not whole yet
 _WITH_REVISION = re.compile(r"(.+)@([\w./-]+)")  # git@host:user/repo has a colon after its own @
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")

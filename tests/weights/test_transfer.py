@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 from download_server import BadServer, without_network_settings
 
+from pose_tools.weights.download import pace
 from pose_tools.weights.download.failure import SourceFailed
 from pose_tools.weights.download.limits import Limits
 from pose_tools.weights.download.pace import Pace, TryAgain, retry_after
@@ -350,3 +352,14 @@ def test_a_slow_line_is_written_as_it_comes(server, tmp_path):
     with Part(tmp_path, "x.pth") as part, pytest.raises(Enough):
         receive(server.url + PATH, part, ModelFile("x.pth"), Limits(), look)
     assert 0 < sizes[2] < 10_000, "not when a block is full"
+
+
+def test_a_long_wait_is_told(monkeypatch):
+    now, said, ticks = [0.0], [], []
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(pace, "time", clock)
+    waiting = Pace(Limits(), 0, said.append)
+    waiting.wait(TryAgain("the server answered 429", wait=4), lambda: ticks.append(1))
+    waiting.wait(TryAgain("the server answered 429", wait=90), lambda: ticks.append(1))
+    assert said == ["the server answered 429; trying again in 90 s"]
+    assert now[0] == pytest.approx(94) and len(ticks) > 90 / 0.2

@@ -11,6 +11,7 @@ from pose_tools.weights.download.failure import SourceFailed
 from pose_tools.weights.download.limits import Limits
 
 _SLICE_SECONDS = 0.2
+_LONG_SECONDS = 5
 
 
 class TryAgain(Exception):
@@ -33,14 +34,16 @@ class TryAgain(Exception):
 class Pace:
     """Counts the attempts at one source and measures how fast it is over all of them."""
 
-    def __init__(self, limits: Limits, size: int) -> None:
+    def __init__(self, limits: Limits, size: int, say: Callable[[str], None] = lambda line: None) -> None:
         """Starts the clock.
 
         Args:
             limits: How patient to be.
             size: Bytes that are here already.
+            say: Takes a line for the user before a long wait.
         """
         self._limits = limits
+        self._say = say
         self._best = size
         self._failures = 0
         self._start = time.monotonic()
@@ -87,6 +90,8 @@ class Pace:
             raise SourceFailed(f"{again.reason} and asks to come back in {again.wait:.0f} s")
         longest = min(limits.backoff_most, limits.backoff_seconds * 2 ** (self._failures - 1))
         seconds = again.wait if again.wait is not None else random.uniform(0, longest)
+        if seconds >= _LONG_SECONDS:
+            self._say(f"{again.reason}; trying again in {seconds:.0f} s")
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             tick()

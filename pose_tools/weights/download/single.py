@@ -169,10 +169,13 @@ def _from_source(source: Source, job: Job, part: Part, wanted: Wanted, run: Run)
 
 def _get(source: Source, part: Part, file: ModelFile, run: Run, on_bytes: OnBytes) -> None:
     """Lets the fetcher of the source's kind fill a part."""
+    def say(line: str) -> None:
+        run.say(f"{file.name}: {line}")
+
     if source.kind == "url":
-        receive(source.address, part, file, run.limits, on_bytes)
+        receive(source.address, part, file, run.limits, on_bytes, say=say)
     elif source.kind == "hf":
-        receive(hub.hub_address(source), part, file, run.limits, on_bytes, hub.hub_token() or "")
+        receive(hub.hub_address(source), part, file, run.limits, on_bytes, hub.hub_token() or "", say=say)
     elif source.kind == "git":
         from pose_tools.weights.download.git import receive_from_git
 

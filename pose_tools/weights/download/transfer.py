@@ -45,7 +45,8 @@ class _Wish:
 
 
 def receive(source_url: str, part: Part, file: ModelFile, limits: Limits, on_bytes: OnBytes,
-            token: Optional[str] = None, guard: Optional[str] = None) -> None:
+            token: Optional[str] = None, guard: Optional[str] = None,
+            say: Callable[[str], None] = lambda line: None) -> None:
     """Receives a file, going on where the part ends if that is safe.
 
     What came is whole by the length that was announced; its hash is for the caller to compare.
@@ -59,13 +60,14 @@ def receive(source_url: str, part: Part, file: ModelFile, limits: Limits, on_byt
         token: For the hub; given, the source counts as the hub's even where it is empty.
         guard: A SHA-256 that will be compared in the end although it is not this file's (that of a file
             inside an archive); counts for plain http.
+        say: Takes a line for the user before a long wait.
 
     Raises:
         SourceFailed: It cannot be had there. What came of it stays in the part where it may be continued.
         UserError: The disk does not take it.
     """
     wish = _Wish(source_url, file, limits, token, guard or file.sha256)
-    pace = Pace(limits, part.size)
+    pace = Pace(limits, part.size, say)
     with open_session() as session:
         while True:
             try:
