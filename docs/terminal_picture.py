@@ -125,7 +125,7 @@ def interrupted_download(root: Path, server_folder: Path) -> np.ndarray:
         first = start(typed)
         lines = [f"$ {typed}", *first.until_percent(57)]
         first.interrupt()
-        lines += [first.until_end()[-1], f"$ {typed}"]
+        lines += [*first.until_end()[-2:], f"$ {typed}"]
         second = start(typed)
         lines += [*second.until_percent(84), *second.until_end(), f"$ {check}", *start(check).until_end()]
     return draw_terminal([line for line in lines if line.strip()])
