@@ -41,7 +41,7 @@ NAME = f"net-{SHA[:8]}.pth"
 MINE = b"what was here before"
 CUT = 1_000_000
 # Waits that a test can wait for; those of the command stand in the page.
-SHORT = Limits(connect_seconds=2, silence_seconds=0.3, backoff_seconds=0.01, backoff_most=0.02, slow_seconds=0.5)
+SHORT = Limits(connect_seconds=2, silence_seconds=1, backoff_seconds=0.01, backoff_most=0.02, slow_seconds=1.5)
 NOBODY = 65534
 _COURSE = re.compile(r"fetching \S+( \(.*\))? from .*|\S+: [\d.]+ (bytes|MB), [\d.]+ s, .*/s")
 
@@ -131,6 +131,7 @@ class Bench:
         line = line.replace(f"{self.folder}{os.sep}", "").replace(str(self.folder), ".")
         line = re.sub(r"127\.0\.0\.1(:\d+)?", "HOST", line)
         line = re.sub(r"\d+ bytes a second", "N bytes a second", line)
+        line = re.sub(r"\d+ bytes of it are here", "N bytes of it are here", line)
         return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{56}\b", r"\1…", line)
 
     def left(self) -> tuple[tuple[str, str, int], ...]:

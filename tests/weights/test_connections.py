@@ -21,7 +21,7 @@ from pose_tools.weights.entries import ModelFile, parse_source
 
 DATA = b"weights " * 50_000
 FULL = hashlib.sha256(DATA).hexdigest()
-QUICK = Limits(connect_seconds=2, silence_seconds=1, attempts=2, backoff_seconds=0.01)
+QUICK = Limits(connect_seconds=2, silence_seconds=10, attempts=2, backoff_seconds=0.01)
 PATH = "/x.pth"
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,7 +29,8 @@ from pose_tools.weights.entries import ModelFile, Source
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git command is not installed")
 
-HASTE = Limits(connect_seconds=2, silence_seconds=1, attempts=2, backoff_seconds=0.01)
+HASTE = Limits(connect_seconds=2, silence_seconds=20, attempts=2, backoff_seconds=0.01)
+SILENT = Limits(connect_seconds=2, silence_seconds=1, attempts=2, backoff_seconds=0.01)
 X = random.Random(1).randbytes(300_000)
 Y = random.Random(2).randbytes(200_000)
 FILES = {"checkpoints/best model.pth": X, "checkpoints/deep/é[1].pth": Y, "GRU.h5": b"short"}
@@ -457,7 +458,7 @@ def test_nobody_there(tmp_path):
 
 def test_silence(tmp_path, server):
     server.stall_at = 2000
-    reason = refusal(tmp_path, f"{server.url}/origin.git", "checkpoints/best model.pth")
+    reason = refusal(tmp_path, f"{server.url}/origin.git", "checkpoints/best model.pth", limits=SILENT)
     assert reason == "no answer in time, 2 times in a row"
     server.stall_at = None
     assert take(tmp_path, f"{server.url}/origin.git", "checkpoints/best model.pth") == X

@@ -27,7 +27,7 @@ DATA = b"\x80\x02weights " * 40_000
 WRONG = b"\x80\x02another " * 40_000
 FULL = hashlib.sha256(DATA).hexdigest()
 NAME = f"rtmpose-s-{FULL[:8]}_20230126.pth"
-QUICK = Limits(connect_seconds=2, silence_seconds=1, attempts=2, backoff_seconds=0.01)
+QUICK = Limits(connect_seconds=2, silence_seconds=10, attempts=2, backoff_seconds=0.01)
 
 
 @pytest.fixture(autouse=True)

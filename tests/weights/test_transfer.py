@@ -20,7 +20,7 @@ from pose_tools.weights.entries import ModelFile
 DATA = bytes(range(256)) * 4096  # 1 MiB
 OTHER = DATA[::-1]
 FULL = hashlib.sha256(DATA).hexdigest()
-QUICK = Limits(connect_seconds=2, silence_seconds=0.4, attempts=3, backoff_seconds=0.01, backoff_most=0.02)
+QUICK = Limits(connect_seconds=2, silence_seconds=1, attempts=3, backoff_seconds=0.01, backoff_most=0.02)
 PATH = "/x.pth"
 
 
