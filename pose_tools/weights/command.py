@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -55,7 +56,7 @@ def entries_for(catalog: Catalog, names: Sequence[str], configs: Sequence[PathLi
         wanted = weights_in_config(load_config(path).to_dict())
         if not wanted:
             raise UserError(f"{path}: names no weights to start from")
-        found += [entry for entry in map(entry_of, wanted) if entry]
+        found += [entry for entry in (entry_of(each, catalog) for each in wanted) if entry]
     return found
 
 
@@ -140,7 +141,10 @@ def check(catalog: Catalog, entries: Sequence[Entry], dest: Optional[PathLike], 
     """
     found: dict[Path, FileState] = {}
     for entry in entries or [each for each in catalog if _is_any_here(each, dest)]:
-        found.update({state.path: state for state in states(entry, dest)})
+        # A file may stand in several entries; the first knows most of it, and it is read once.
+        folder = folder_of(entry, dest)
+        new = tuple(file for file in entry.files if folder / file.path not in found)
+        found.update({state.path: state for state in states(replace(entry, files=new), dest)})
     if not entries:
         found = {path: state for path, state in found.items() if state.state != MISSING}
     return _print_states(list(found.values()), as_json, {MISSING, WRONG})

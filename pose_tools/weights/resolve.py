@@ -53,8 +53,12 @@ def resolve_weights(what: PathLike, folder: Optional[PathLike] = None, advice: s
     return fetch_entries([entry], folder, advice=advice)[0][weights[0] if weights else 0]
 
 
-def entry_of(what: str) -> Optional[Entry]:
+def entry_of(what: str, catalog: Optional[Catalog] = None) -> Optional[Entry]:
     """Finds or makes the entry of what :func:`resolve_weights` takes.
+
+    Args:
+        what: As there.
+        catalog: Where it is looked up, instead of the project's catalog and the installed indexes.
 
     Returns:
         The entry; ``None`` for what looks like the path of a file.
@@ -64,22 +68,22 @@ def entry_of(what: str) -> Optional[Entry]:
     """
     for scheme in SCHEMES:
         if what.startswith(scheme):
-            return entry_of(_long(what, scheme))
+            return entry_of(_long(what, scheme), catalog)
     if what.startswith(("hf:", "git+", "archive+")) or is_address(what):
         try:
             source = parse_source(what)
             name = name_of_address(what) if source.kind == "url" else source.path.rsplit("/", 1)[-1]
-            return _entry_of_source(source, check_relative(name))
+            return _entry_of_source(source, check_relative(name), catalog or Catalog())
         except ValueError as error:
             raise UserError(f"{what}: {error}") from error
     if any(mark in what for mark in "/\\") or Path(what).suffix in (*_WEIGHTS, ".py"):
         return None
-    return Catalog().find(what)
+    return (catalog or Catalog()).find(what)
 
 
-def _entry_of_source(source: Source, name: str) -> Entry:
+def _entry_of_source(source: Source, name: str, catalog: Catalog) -> Entry:
     """Asks the given source first; where the catalog knows the file, its hash and other sources count too."""
-    known = Catalog().with_file(name, source)
+    known = catalog.with_file(name, source)
     if known is None:
         return Entry(name, (ModelFile(name, None, hash_in_name(name), (source,)),))
     entry, file = known

@@ -48,8 +48,10 @@ class FileState:
     def __str__(self) -> str:
         """A line for the terminal; of a wrong file with both hashes."""
         if self.state == WRONG:
-            sizes = f", and {self.size} bytes instead of {self.wanted_size}" if self._other_size() else ""
-            return f"{self.path}: wrong: its SHA-256 is {self.found} and should be {_shown(self.wanted)}{sizes}"
+            wrong = [f"it has {self.size} bytes and should have {self.wanted_size}"] if self._other_size() else []
+            if self.wanted:
+                wrong.append(f"its SHA-256 is {self.found} and should be {_shown(self.wanted)}")
+            return f"{self.path}: wrong: {'; '.join(wrong)}"
         if self.state == UNKNOWN:
             return f"{self.path}: nothing is known to check it by; its SHA-256 is {self.found}"
         return f"{self.path}: {self.state}"
@@ -58,8 +60,8 @@ class FileState:
         return self.wanted_size is not None and self.size != self.wanted_size
 
 
-def _shown(digits: Optional[str]) -> str:
-    return digits if digits and len(digits) == FULL_HASH else f"{digits}..." if digits else "another"
+def _shown(digits: str) -> str:
+    return digits if len(digits) == FULL_HASH else f"{digits}..."
 
 
 def folder_of(entry: Entry, dest: Optional[PathLike] = None) -> Path:
@@ -171,7 +173,7 @@ def fetch(name: str, dest: Optional[PathLike] = None, catalog: Union[Catalog, Pa
         force: Fetch again what is there.
         offline: Never use the network; by default as ``POSE_TOOLS_OFFLINE`` and ``HF_HUB_OFFLINE`` say.
         workers: Files fetched at the same time.
-        progress: Called with the bytes received so far, from the threads that receive them.
+        progress: Called with the bytes received so far, in the thread that called.
 
     Returns:
         The files, in the order of the catalog.
@@ -277,11 +279,14 @@ def _is_needed(file: ModelFile, target: Path, force: bool, say: Optional[Callabl
 
 
 def _mirror(entry: Entry, file: ModelFile) -> tuple[Source, ...]:
-    """Gives the file's place in ``POSE_TOOLS_MIRROR``, which is laid out as ``checkpoint/`` is."""
+    """Gives the file's place in ``POSE_TOOLS_MIRROR``, which is laid out as ``checkpoint/`` is.
+
+    A model that lives elsewhere (in the home folder) has a folder of its name there.
+    """
     from pose_tools.weights.download.place import mirror_source
 
     mirror = os.environ.get("POSE_TOOLS_MIRROR", "").strip()
     if not mirror:
         return ()
-    is_below = not Path(entry.folder).expanduser().is_absolute()
-    return (mirror_source(mirror, entry.folder if is_below else entry.name, file.path),)
+    own = Path(entry.folder).expanduser()
+    return (mirror_source(mirror, (Path(entry.name if own.is_absolute() else own) / file.path).as_posix()),)

@@ -109,6 +109,16 @@ def test_check(call, mine, tmp_path):
     assert (tmp_path / "checkpoint" / NAME).read_bytes() == b"x" * len(DATA)  # looked at, not touched
 
 
+def test_check_takes_what_the_catalog_knows_of_a_file_that_an_index_has_too(call, server, tmp_path):
+    """The index knows neither size nor hash of it."""
+    name = "rtmpose-s_simcc-aic-coco_pt-aic-coco_420e-256x192-fcb2599b_20230126.pth"
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / name).write_bytes(DATA)
+    code, out, _ = call("--check")
+    assert code == 1 and out == (f"{tmp_path}/checkpoint/{name}: wrong: it has {len(DATA)} bytes and should have "
+                                 "22007763\n")
+
+
 def test_check_without_anything_here(call, server):
     assert call("--check")[:2] == (0, "no file of a known model is here\n")
 
@@ -128,9 +138,14 @@ def test_all_unknown_names_at_once(call, server):
     assert code == 1 and "rtmdet-tinny" in err and "rtmpose-z" in err and "did you mean rtmdet-tiny" in err
 
 
-def test_what_a_config_starts_from(call, server):
+def test_what_a_config_starts_from(call, server, tmp_path):
     code, out, _ = call("--check", "--all-for", ROOT / "configs/rtmpose-s-carpose.py")
     assert code == 1 and "fcb2599b_20230126.pth: missing" in out and out.count("\n") == 1
+    address = f"{server.url}/rtmpose-s_simcc-aic-coco_pt-aic-coco_420e-256x192-fcb2599b_20230126.pth"
+    (tmp_path / "mine.yaml").write_text(
+        f"mine:\n  folder: own\n  files: [{{path: '{address.rsplit('/', 1)[1]}', sources: ['{address}']}}]\n")
+    out = call("--check", "--all-for", ROOT / "configs/rtmpose-s-carpose.py", "--catalog", tmp_path / "mine.yaml")[1]
+    assert "checkpoint/own/rtmpose-s" in out, "ones own catalog is looked into first"
     code, _, err = call("--all-for", ROOT / "configs/none.py")
     assert code == 1 and "no such config" in err
 

@@ -90,7 +90,7 @@ def test_a_wrong_file_is_replaced_and_kept_and_both_hashes_are_said(server, cata
     assert not is_present("net", catalog=catalog)
     fetch("net", catalog=catalog)
     said = capsys.readouterr().err
-    assert SHA[:8] in said and hashlib.sha256(b"mine").hexdigest() in said and "4 bytes instead of" in said
+    assert SHA[:8] in said and hashlib.sha256(b"mine").hexdigest() in said and "it has 4 bytes and should have" in said
     assert (checkpoints / NAME).read_bytes() == DATA
     assert (checkpoints / f"{NAME}.suspect").read_bytes() == b"mine"
 
@@ -192,3 +192,14 @@ def test_what_nothing_is_published_of_is_taken_on_trust_once(server, tmp_path, c
     assert not (tmp_path / "to/m.bin").exists() and (tmp_path / "to/m.bin.suspect").read_bytes() == b"two"
     assert fetch("m", tmp_path / "to", tmp_path / "my.yaml", force=True)[0].read_bytes() == b"two"
     assert verify("m", tmp_path / "to", tmp_path / "my.yaml")[0].state == "ok"
+
+
+@pytest.mark.parametrize("folder, place", [
+    (".", "a/x.pth"), ("own", "own/a/x.pth"), ("~/.humanpose3d/models", "humanpose3d/a/x.pth"),
+    ("/opt/models", "humanpose3d/a/x.pth"),
+])
+def test_the_layout_of_a_mirror(folder, place, monkeypatch):
+    monkeypatch.setenv("POSE_TOOLS_MIRROR", "/mnt/mirror")
+    entry = Entry("humanpose3d", (ModelFile("a/x.pth"),), folder=folder)
+    source, = store._mirror(entry, entry.files[0])
+    assert (source.kind, Path(source.address)) == ("file", Path("/mnt/mirror") / place)

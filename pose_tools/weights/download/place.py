@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pose_tools.weights.addresses import is_address
@@ -78,24 +78,17 @@ def _open_regular(path: Path) -> int:
     raise SourceFailed("is a folder" if stat.S_ISDIR(mode) else "is not a regular file")
 
 
-def mirror_source(mirror: str, folder: str, path: str) -> Source:
-    """Says where a mirror has a file: as it would lie below ``checkpoint/``.
+def mirror_source(mirror: str, path: str) -> Source:
+    """Says where a mirror has a file: as it lies below ``checkpoint/``.
 
     So a copy of another machine's ``checkpoint/`` is a mirror.
 
     Args:
         mirror: A folder, or an http(s) address; what ``POSE_TOOLS_MIRROR`` says.
-        folder: The entry's folder; one that is absolute or in the home counts for nothing.
-        path: The file's path below it, forward slashes.
+        path: The file's path there, forward slashes.
     """
-    inside = path if _is_elsewhere(folder) else (PurePosixPath(folder) / path).as_posix()
     if not is_address(mirror):
-        return Source("file", str(Path(mirror) / inside))
+        return Source("file", str(Path(mirror) / path))
     parts = urlsplit(mirror)
-    address = parts._replace(path=f"{parts.path.rstrip('/')}/{quote(inside)}", fragment="")
+    address = parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}", fragment="")
     return Source("url", address.geturl())
-
-
-def _is_elsewhere(folder: str) -> bool:
-    windows = PureWindowsPath(folder)
-    return folder.startswith("~") or bool(windows.drive or windows.root) or PurePosixPath(folder).is_absolute()
