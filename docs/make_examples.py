@@ -94,7 +94,8 @@ def leak(data: Coco, train: Coco, images: Path) -> None:
 
 def train_briefly(src: Path, dst: Path) -> None:
     """Trains a keypoint model for one epoch, as tools/train.py does."""
-    from pose_tools.openmmlab.training import TrainOptions, train
+    from pose_tools.openmmlab.training import train
+    from pose_tools.options.training import TrainOptions
 
     options: dict[str, Any] = {}
     for split in ("train", "val", "test"):

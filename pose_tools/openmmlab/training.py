@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from mmengine import Config
@@ -18,37 +18,16 @@ from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
+from pose_tools.openmmlab.loading import fit_loaders
 from pose_tools.openmmlab.log_lines import ReadableRunner
 from pose_tools.openmmlab.precision import apply_precision, choose_precision, use_fused_optimizer
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
+from pose_tools.options.training import TrainOptions
 from pose_tools.weights.config_sources import weights_in_config
 from pose_tools.weights.resolve import resolve_weights
 
 WITHOUT = "or go on without pretrained weights: --no-pretrained"
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``tools/train.py`` was asked for; see its ``--help``."""
-
-    config: Path
-    work_dir: Optional[Path] = None
-    fold: Optional[int] = None
-    resume: Optional[str] = None
-    auto_scale_lr: bool = False
-    validate: bool = True
-    pretrained: bool = True
-    input_size: Optional[tuple[int, int]] = None
-    epochs: Optional[int] = None
-    batch_size: Optional[int] = None
-    recipe: str = "auto"
-    precision: str = "auto"
-    seed: Optional[int] = None
-    device: str = "auto"
-    launcher: str = "none"
-    show_dir: Optional[str] = None
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def _last_checkpoint(work_dir: Path, wanted: str) -> Optional[str]:
@@ -130,19 +109,6 @@ def _without_validation(cfg: Config) -> None:
     cfg.default_hooks.checkpoint.pop("save_best", None)
 
 
-def _fit_machine(cfg: Config, device: str, launcher: str) -> None:
-    """Sets what depends on the machine: loader workers, and SyncBN where several GPUs share a batch."""
-    workers = min(4, os.cpu_count() or 1)
-    for split in ("train", "val", "test"):
-        loader = cfg.get(f"{split}_dataloader")
-        if loader:
-            loader.num_workers = min(loader.num_workers, workers)
-            loader.persistent_workers = loader.num_workers > 0
-            loader.pin_memory = device.startswith("cuda")
-    if launcher != "none" and device.startswith("cuda"):
-        cfg.setdefault("sync_bn", "torch")
-
-
 def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
     """Makes the config a run will use, complete, and checks the data. Touches the network for weights only.
 
@@ -198,7 +164,9 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     device = use_device(options.device)
     precision = choose_precision(options.precision, device)
     cfg.precision = precision.name  # for who reads the checkpoint
-    _fit_machine(cfg, device, options.launcher)
+    lines = [*lines, *fit_loaders(cfg, device, options)]
+    if options.launcher != "none" and device.startswith("cuda"):
+        cfg.setdefault("sync_bn", "torch")  # several GPUs share a batch
     if precision.name == "fp16":
         cfg.optim_wrapper.update(type="ScaledOptimWrapper", loss_scale="dynamic")
     use_fused_optimizer(cfg.optim_wrapper, device)
