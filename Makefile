@@ -6,17 +6,17 @@ READY := $(VENV)/.ready
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint clean-demo
+.PHONY: help setup demo test test-fast lint bench
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with everything in it (2 to 3 minutes, once)
 
-$(READY): requirements.txt requirements/openmmlab.txt requirements/dev.txt
+$(READY): requirements.txt $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check -q -r requirements.txt -r requirements/dev.txt
-	$(RUN) -m pip install --disable-pip-version-check -q --no-deps -r requirements/openmmlab.txt
+	$(RUN) -m pip install --disable-pip-version-check -q --no-deps -r requirements/openmmlab.txt -r requirements/peers.txt
 	@touch $@
 
 demo: $(READY) ## render cars, train detector and keypoints, test, publish, draw; DATA=FOLDER for your own labelme files
@@ -30,3 +30,6 @@ test-fast: $(READY) ## the unit tests only
 
 lint: $(READY) ## ruff
 	$(RUN) -m ruff check .
+
+bench: $(READY) ## measure against upstream and others; rewrites benchmarks/README.md (10 minutes)
+	$(RUN) benchmarks/run_all.py --short

@@ -1,1 +1,1 @@
-"""Running trained models. torch is imported inside functions."""
+"""Running trained models. torch, onnxruntime and openvino are imported inside functions."""

@@ -6,14 +6,11 @@ import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
 import numpy as np
 
 from pose_tools.console import Fault, UserError
-
-if TYPE_CHECKING:
-    from mmengine import Config
 
 MOST_PICTURES, COLUMNS, CELL_WIDTH = 4, 2, 640  # of a sheet of several, px
 MOST_SIDE = 1280  # px, of one
@@ -84,14 +81,14 @@ def _one_thread() -> Iterator[None]:
 
 def _drawer(published: Path, det: Optional[Path]) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     """Gives a function that predicts a BGR picture and draws what was found, and says where the boxes come from."""
-    from pose_tools.inference.topdown import TopDown, read_published
+    from pose_tools.inference.runtime.torch_facts import read_checkpoint_config
+    from pose_tools.inference.topdown import TopDown
     from pose_tools.report.draw import draw_instances
 
-    cfg, kind = read_published(published)
-    if kind == "detector":
+    if read_checkpoint_config(published)[1] == "detector":
         if det is not None:
             raise UserError(f"{det}: --det is for the samples of a keypoint model, and this is a detector")
-        return _detections_drawer(cfg, published), ""
+        return _detections_drawer(published), ""
     model = TopDown(det, published, "cpu", BOX_THRESHOLD)
 
     def draw(image: np.ndarray) -> np.ndarray:
@@ -102,22 +99,17 @@ def _drawer(published: Path, det: Optional[Path]) -> tuple[Callable[[np.ndarray]
     return draw, " in the boxes of a detector" if det else ", each picture taken for one object"
 
 
-def _detections_drawer(cfg: Config, published: Path) -> Callable[[np.ndarray], np.ndarray]:
-    from mmdet.apis import inference_detector, init_detector
-    from mmengine.registry import DefaultScope
-
+def _detections_drawer(published: Path) -> Callable[[np.ndarray], np.ndarray]:
     from pose_tools.formats.schema import KeypointSet
+    from pose_tools.inference.topdown import RunOptions
     from pose_tools.report.draw import draw_instances
 
-    model = init_detector(cfg, str(published), device="cpu")
-    names = KeypointSet(tuple(map(str, model.dataset_meta.get("classes") or ())), ())
+    model = RunOptions(device="cpu").detector_model(published, BOX_THRESHOLD)
+    names = KeypointSet(model.classes, ())
 
     def draw(image: np.ndarray) -> np.ndarray:
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            found = inference_detector(model, image).pred_instances.cpu().numpy()
-        keep = found.scores >= BOX_THRESHOLD
-        return draw_instances(image, found.bboxes[keep], None, None, names, box_scores=found.scores[keep],
-                              class_ids=found.labels[keep])
+        boxes, scores, labels = model(image)
+        return draw_instances(image, boxes, None, None, names, box_scores=scores, class_ids=labels)
 
     return draw
 

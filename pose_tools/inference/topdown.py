@@ -1,21 +1,19 @@
 """Detector and keypoint model, one after the other, on an image.
 
-Both come as published files, which carry their config. torch is imported inside functions.
+Both may be checkpoints, ONNX files or OpenVINO's, mixed as well; see :mod:`pose_tools.inference.runtime`.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Optional, Union
 
 import numpy as np
 
 from pose_tools.console import UserError
-from pose_tools.formats.schema import KeypointSet
-
-if TYPE_CHECKING:
-    from mmengine import Config
-    from torch import nn
+from pose_tools.inference.runtime import Backend, DetectorModel, PoseModel, can_run, open_backend
+from pose_tools.inference.runtime.torch_facts import UnknownLayout
+from pose_tools.inference.upstream import UpstreamDetector, UpstreamPose
 
 
 @dataclass(frozen=True)
@@ -37,93 +35,96 @@ class Instances:
     keypoint_scores: np.ndarray
 
 
-def read_published(path: Path) -> tuple[Config, str]:
-    """Reads the config a published file carries.
+@dataclass(frozen=True)
+class RunOptions:
+    """How models are run.
 
-    Args:
-        path: Written by ``tools/publish_model.py``, or a checkpoint of a run.
-
-    Returns:
-        The config, and what it is: ``"detector"`` or ``"pose"``.
-
-    Raises:
-        UserError: The file is missing, unsafe, or carries no config.
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        backend: What runs the files it can run; the others are run by what is theirs.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        threads: Of a run; None leaves it to the library.
+        batch_size: Most crops in one run.
+        flip_test: Whether keypoints are averaged with those of the mirrored crop, which takes twice the time. None does
+            as the model's config does when it is tested, so that what is drawn is what was measured; a graph that
+            decodes by itself goes without.
+        meta: A ``meta.py`` that names classes and keypoints, for files that do not say what they are.
     """
-    from pose_tools.openmmlab.config import embedded_config, kind_of
 
-    cfg = embedded_config(path)
-    if cfg is None:
-        raise UserError(f"{path}: carries no config; publish it with tools/publish_model.py")
-    if not cfg.get("test_dataloader"):
-        raise UserError(f"{path}: the config in it does not say how pictures are prepared (test_dataloader); "
-                        "publish it again with --config FILE")
-    kind = kind_of(cfg)
-    cfg.model.pop("init_cfg", None)
-    return cfg, kind
+    device: str = "auto"
+    backend: str = "auto"
+    precision: str = "auto"
+    threads: Optional[int] = None
+    batch_size: int = 32
+    flip_test: Optional[bool] = None
+    meta: Optional[Path] = None
+
+    def open(self, path: Path) -> Backend:
+        """Opens a model file; raises UserError as :func:`pose_tools.inference.runtime.open_backend` does."""
+        backend = self.backend if can_run(self.backend, path) else "auto"
+        return open_backend(path, backend, self.device, self.precision, self.threads, self.meta)
+
+    def pose_model(self, path: Path) -> Union[PoseModel, UpstreamPose]:
+        """Opens a keypoint model; one that the runtime does not know is run by mmpose.
+
+        Raises:
+            UserError: As :meth:`open`, or it is a detector.
+        """
+        try:
+            backend = self.open(path)
+        except UnknownLayout:
+            return UpstreamPose(path, self.device, self.flip_test)
+        facts = backend.facts
+        flip_test = facts.flip_test and not facts.end_to_end if self.flip_test is None else self.flip_test
+        return PoseModel(backend, flip_test, self.batch_size)
+
+    def detector_model(self, path: Path, score_threshold: float) -> Union[DetectorModel, UpstreamDetector]:
+        """Opens a detector; one that the runtime does not know is run by mmdet.
+
+        Raises:
+            UserError: As :meth:`open`, or it is a keypoint model.
+        """
+        try:
+            return DetectorModel(self.open(path), score_threshold)
+        except UnknownLayout:
+            return UpstreamDetector(path, self.device, score_threshold)
 
 
 class TopDown:
     """A detector and a keypoint model on one device.
 
     Args:
-        det: Published detector; ``None`` takes the whole image as one box.
-        pose: Published keypoint model.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        det: Detector; ``None`` takes the whole image as one box.
+        pose: Keypoint model.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; not looked at where ``options`` are given.
         box_threshold: Least score of a box.
+        options: How both are run.
 
     Raises:
         UserError: A file is not what it should be, or the two do not share their classes.
     """
 
-    def __init__(self, det: Optional[Path], pose: Path, device: str = "auto", box_threshold: float = 0.3) -> None:
+    def __init__(self, det: Union[Path, str, None], pose: Union[Path, str], device: str = "auto",
+                 box_threshold: float = 0.3, options: Optional[RunOptions] = None) -> None:
         """Loads both models."""
-        from pose_tools.openmmlab.config import keypoint_set_of
-        from pose_tools.openmmlab.device import use_device
-
-        self.device, self.box_threshold = use_device(device), box_threshold
-        pose_cfg = self._read(pose, "pose")
-        found = keypoint_set_of(pose_cfg)
-        if found is None:
-            raise UserError(f"{pose}: its config does not name its keypoints")
-        self.keypoint_set: KeypointSet = found
-        self.detector = None
-        if det is not None:
-            det_cfg = self._read(det, "detector")
-            det_set = keypoint_set_of(det_cfg)
-            if det_set is not None and det_set.classes != self.keypoint_set.classes:
-                raise UserError(f"{det} finds {', '.join(det_set.classes)}, but {pose} is for "
-                                f"{', '.join(self.keypoint_set.classes)}")
-            self.detector = self._build_detector(det_cfg, det)
-        self.estimator = self._build_estimator(pose_cfg, pose)
-
-    @staticmethod
-    def _read(path: Path, wanted: str) -> Config:
-        cfg, kind = read_published(path)
-        if kind != wanted:
-            raise UserError(f"{path}: is a {kind} model, not a {wanted} model")
-        return cfg
-
-    def _build_detector(self, cfg: Config, path: Path) -> nn.Module:
-        from mmdet.apis import init_detector
-
-        return init_detector(cfg, str(path), device=self.device)
-
-    def _build_estimator(self, cfg: Config, path: Path) -> nn.Module:
-        from mmpose.apis import init_model
-
-        return init_model(cfg, str(path), device=self.device)
+        options = options or RunOptions(device=device)
+        paths = [Path(path) for path in (pose, det) if path is not None]
+        if options.backend != "auto" and not any(can_run(options.backend, path) for path in paths):
+            raise UserError(f"--backend {options.backend}: runs neither of {', '.join(path.name for path in paths)}"
+                            if det else f"--backend {options.backend}: does not run {paths[0].name}")
+        self.estimator = options.pose_model(paths[0])
+        self.keypoint_set = self.estimator.keypoint_set
+        self.detector = options.detector_model(paths[1], box_threshold) if det is not None else None
+        if self.detector is not None and self.detector.keypoint_set is not None \
+                and self.detector.classes != self.keypoint_set.classes:
+            raise UserError(f"{det} finds {', '.join(self.detector.classes)}, but {pose} is for "
+                            f"{', '.join(self.keypoint_set.classes)}")
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if self.detector is None:
-            height, width = image.shape[:2]
-            return np.array([[0, 0, width, height]], np.float32), np.ones(1, np.float32), np.zeros(1, int)
-        from mmdet.apis import inference_detector
-        from mmengine.registry import DefaultScope
-
-        with DefaultScope.overwrite_default_scope("mmdet"):
-            found = inference_detector(self.detector, image).pred_instances.cpu().numpy()
-        keep = found.scores >= self.box_threshold
-        return found.bboxes[keep], found.scores[keep], found.labels[keep]
+        if self.detector is not None:
+            return self.detector(image)
+        height, width = image.shape[:2]
+        return np.array([[0, 0, width, height]], np.float32), np.ones(1, np.float32), np.zeros(1, int)
 
     def __call__(self, image: np.ndarray) -> Instances:
         """Finds objects and their keypoints.
@@ -131,16 +132,5 @@ class TopDown:
         Args:
             image: (H, W, 3) BGR uint8, as :func:`pose_tools.report.draw.imread` gives.
         """
-        from mmengine.registry import DefaultScope
-        from mmpose.apis import inference_topdown
-
         boxes, scores, labels = self._detect(image)
-        count = len(self.keypoint_set.keypoints)
-        if not len(boxes):
-            return Instances(boxes.reshape(0, 4), scores, labels, np.zeros((0, count, 2)), np.zeros((0, count)))
-        with DefaultScope.overwrite_default_scope("mmpose"):
-            samples: list[Any] = inference_topdown(self.estimator, image, boxes, bbox_format="xyxy")
-        return Instances(
-            boxes, scores, labels,
-            np.concatenate([s.pred_instances.keypoints for s in samples]),
-            np.concatenate([s.pred_instances.keypoint_scores for s in samples]))
+        return Instances(boxes, scores, labels, *self.estimator(image, boxes))

@@ -20,6 +20,7 @@ _SHORT = {"modelzoo://": "torchvision_0.12.json", "torchvision://": "torchvision
           "open-mmlab://": "openmmlab.json", "openmmlab://": "openmmlab.json", "mmcls://": "mmcls.json"}
 SCHEMES = tuple(_SHORT)
 _WEIGHTS = (".pth", ".pt", ".safetensors", ".onnx")
+_FILES = (*_WEIGHTS, ".xml", ".bin", ".py")  # what ends like one is meant as a path, not as a model's name
 
 
 def resolve_weights(what: PathLike, folder: Optional[PathLike] = None, advice: str = "") -> Path:
@@ -76,7 +77,7 @@ def entry_of(what: str, catalog: Optional[Catalog] = None) -> Optional[Entry]:
             return _entry_of_source(source, check_relative(name), catalog or Catalog())
         except ValueError as error:
             raise UserError(f"{what}: {error}") from error
-    if any(mark in what for mark in "/\\") or Path(what).suffix in (*_WEIGHTS, ".py"):
+    if any(mark in what for mark in "/\\") or Path(what).suffix in _FILES:
         return None
     return (catalog or Catalog()).find(what)
 
@@ -109,5 +110,6 @@ def _long(what: str, scheme: str) -> str:
         name = _short_names("deprecated.json").get(name, name)
     address = names.get(name) or ""
     if not is_address(address):
-        raise UserError(f"{what}: mmengine knows no weights of that name")
+        why = "mmengine knows no weights of that name" if names else "a short name of mmengine, which is not installed"
+        raise UserError(f"{what}: {why}")
     return address
