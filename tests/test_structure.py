@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "report": {"formats", "dataset"},
     "inference": {"formats", "report", "weights", "openmmlab"},
     "openmmlab": {"formats", "dataset", "weights", "report"},
-    "export": {"formats", "weights", "openmmlab", "inference"},
+    "export": {"formats", "dataset", "weights", "report", "openmmlab", "inference"},
+    "benchmarking": {"formats", "weights", "openmmlab", "inference", "report"},
 }
 TORCH = {"torch", "mmengine", "mmcv", "mmdet", "mmpose", "torchvision"}
 HEAVY_FOR_SCRIPTS = TORCH | {"cv2", "scipy", "matplotlib"}

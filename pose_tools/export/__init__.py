@@ -1,0 +1,1 @@
+"""Files that other runtimes read, made from checkpoints and checked against them."""

@@ -1,0 +1,49 @@
+"""OpenVINO's own format: ``.xml`` and ``.bin``, made from ONNX."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pose_tools.console import UserError
+
+METADATA_PLACE = "model_info"  # of rt_info, where OpenVINO's own tools keep such facts
+
+
+def write_openvino(onnx_file: Path, path: Path, metadata: Mapping[str, str], precision: str) -> list[Path]:
+    """Converts ONNX.
+
+    Args:
+        onnx_file: In fp32, or quantised.
+        path: ``.xml`` to write; the weights go beside it, ``.bin``.
+        metadata: ``ModelFacts.to_metadata()``.
+        precision: With ``fp16`` weights are kept in half the space, and a device computes in what it is good at.
+            ``bf16`` is a matter of running: weights stay as they are, and who opens the file asks for it.
+
+    Returns:
+        The files, weights first: whoever sees the ``.xml`` finds the whole model.
+
+    Raises:
+        UserError: OpenVINO is not installed, or does not read the graph.
+    """
+    from pose_tools.inference.runtime.quiet_openvino import import_openvino
+
+    try:
+        openvino = import_openvino()
+    except ImportError as error:
+        raise UserError("--format openvino needs OpenVINO: pip install openvino") from error
+    try:
+        model = openvino.Core().read_model(str(onnx_file))
+    except RuntimeError as error:
+        raise UserError(f"OpenVINO {openvino.__version__} does not read the exported graph: {error}") from error
+    if model.has_rt_info("framework"):
+        del model.get_rt_info()["framework"]  # the metadata of the ONNX file, which are those of another format
+    for number, node in enumerate(model.get_ordered_ops()):
+        kind = node.get_type_name()
+        if re.fullmatch(rf"{kind}_\d+", node.get_friendly_name()):
+            # OpenVINO numbers these through the whole process, and the file is to be the same each time.
+            node.set_friendly_name(f"{kind}_{number}")
+    for key, value in metadata.items():
+        model.set_rt_info(value, [METADATA_PLACE, key])
+    openvino.save_model(model, str(path), compress_to_fp16=precision == "fp16")
+    return [path.with_suffix(".bin"), path]
