@@ -1,7 +1,8 @@
 """Converts a large labelme folder with our command and with the PyPI package labelme2coco, in pairs.
 
 Examples:
-    python benchmarks/labelme_folder.py --files 10000 --pairs 5
+    python benchmarks/labelme_folder.py --files 10000 --pairs 5 --json work_dirs/labelme_folder.json
+    python benchmarks/labelme_folder.py --short              # 3000 files, 3 pairs: within a minute
     python benchmarks/labelme_folder.py --files 100000 --kinds keypoints --pairs 1
     python benchmarks/labelme_folder.py --theirs ~/other-venv/bin/python --photos ~/pictures
 
@@ -30,16 +31,20 @@ import time
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pose_tools.console import UserError, run, table
+from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.console import UserError, run
 
 PACKAGE = "labelme2coco==0.2.6"
 SIZE = (640, 480)
 KINDS = ("keypoints", "boxes", "embedded")
+SHORT = {"files": 3000, "pairs": 3}
+COLUMNS = ("files", "theirs_ms", "ours_ms", "ratio", "links_alone_ms", "their_cpu_ms", "our_cpu_ms", "their_peak_mb",
+           "our_peak_mb")
 _THEIRS = "import sys, labelme2coco; labelme2coco.convert(sys.argv[1], sys.argv[2])"
 
 
@@ -173,8 +178,8 @@ def their_python(work: Path) -> str:
     return str(python)
 
 
-def compare(source: Path, work: Path, theirs: Sequence[str], ours: Sequence[str], pairs: int) -> list[object]:
-    """A row of the table: milliseconds a file, their ratio, links alone, processor time, memory."""
+def compare(source: Path, work: Path, theirs: Sequence[str], ours: Sequence[str], pairs: int) -> dict[str, Any]:
+    """Figures of one kind of folder, by the names of :data:`COLUMNS`: times are milliseconds a file."""
     count = sum(name.endswith(".json") for name in os.listdir(source))
     runs = []
     for _ in range(pairs):
@@ -185,8 +190,46 @@ def compare(source: Path, work: Path, theirs: Sequence[str], ours: Sequence[str]
 
     ratio = statistics.median(our.wall / their.wall for their, our in runs)
     memory = [peak_memory([*command, str(source)], work / "out") for command in (theirs, ours)]
-    return [count, median(0, "wall"), median(1, "wall"), ratio, links_alone(source, work) * 1000 / count,
-            median(0, "cpu"), median(1, "cpu"), *map(float, memory)]
+    # There is no NaN in JSON.
+    found = [count, median(0, "wall"), median(1, "wall"), ratio, links_alone(source, work) * 1000 / count,
+             median(0, "cpu"), median(1, "cpu"), *(None if each != each else float(each) for each in memory)]
+    return dict(zip(COLUMNS, found))
+
+
+def measure(files: int = 10000, pairs: int = 5, kinds: Sequence[str] = KINDS[:2], theirs: Optional[str] = None,
+            photos: Optional[Path] = None, ours: Sequence[str] = ()) -> dict[str, Any]:
+    """Converts folders of each kind with both commands, in turn.
+
+    Args:
+        files: labelme files in a folder.
+        pairs: Timed runs of each command.
+        kinds: Of :data:`KINDS`.
+        theirs: A Python that has the package; None installs it into a temporary environment.
+        photos: A folder of JPEG files to use; None renders cars.
+        ours: More options for our command.
+
+    Returns:
+        ``pairs``, and in ``rows`` the figures by kind.
+    """
+    images = pictures(photos)
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        their_command = [theirs or their_python(work), "-c", _THEIRS]
+        our_command = [sys.executable, str(ROOT / "pose_tools/labelme2coco.py"), *ours]
+        for kind in kinds:
+            make_folder(work / kind, files, kind, images)
+            rows[kind] = compare(work / kind, work, their_command, our_command, pairs)
+            shutil.rmtree(work / kind)
+    return {"pairs": pairs, "rows": rows}
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """The table of what :func:`measure` gives."""
+    rows = [[kind, *(row[key] for key in COLUMNS)] for kind, row in result["rows"].items()]
+    header = ("in each file", "files", "theirs, ms a file", "ours", "ours by theirs", "hard links alone",
+              "processor time, theirs", "ours", "peak memory, theirs, MB", "ours")
+    return f"Medians of {result['pairs']} pairs.\n\n{markdown_table(rows, header)}"
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -196,8 +239,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add("--files", type=int, default=10000, help="labelme files to make (10000)")
     add("--kinds", nargs="+", choices=KINDS, default=["keypoints", "boxes"], help="what is in them")
     add("--pairs", type=int, default=5, help="timed pairs (5)")
+    add("--short", action="store_true", help=f"{SHORT['files']} files and {SHORT['pairs']} pairs")
     add("--theirs", metavar="PYTHON", help=f"a Python that has {PACKAGE}")
     add("--photos", type=Path, metavar="DIR", help="JPEG files to use as images; default: rendered cars")
+    add("--json", type=Path, metavar="FILE", help="write all figures there")
     add("--ours", nargs=argparse.REMAINDER, default=[], help="more options for labelme2coco.py, such as --workers 1")
     return parser.parse_args(argv)
 
@@ -205,19 +250,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Prints a row for each kind of folder."""
     args = parse_args(argv)
-    images = pictures(args.photos)
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        theirs = [args.theirs or their_python(work), "-c", _THEIRS]
-        ours = [sys.executable, str(ROOT / "pose_tools/labelme2coco.py"), *args.ours]
-        for kind in args.kinds:
-            make_folder(work / kind, args.files, kind, images)
-            rows.append([kind, *compare(work / kind, work, theirs, ours, args.pairs)])
-            shutil.rmtree(work / kind)
-    print(f"{os.cpu_count()} processors; ms a file, median of {args.pairs} pairs\n")
-    print(table(rows, ("kind", "files", "theirs", "ours", "ratio", "links alone", "their CPU", "our CPU",
-                       "their peak MB", "our peak MB")))
+    size = SHORT if args.short else {"files": args.files, "pairs": args.pairs}
+    result = measure(**size, kinds=args.kinds, theirs=args.theirs, photos=args.photos, ours=args.ours)
+    print(as_markdown(result))
+    if args.json:
+        write_json(args.json, result)
     return 0
 
 
