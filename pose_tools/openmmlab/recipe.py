@@ -141,12 +141,13 @@ def _weaken_geometry(pipeline: list[Any], share: float) -> None:
             transform[name] = tuple(round(1 + share * (end - 1), 4) for end in value) if factor else share * value
 
 
-def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
+def apply_schedule(cfg: Config, schedule: Schedule, accumulate: int = 1) -> list[str]:
     """Writes a schedule into a config, in place.
 
     Args:
         cfg: A loaded config of ours, or one with the same hooks and schedulers.
         schedule: What :func:`derive_schedule` gave.
+        accumulate: Batches a step; mmengine counts batches where a schedule counts steps.
 
     Returns:
         Lines that say what was derived, for the terminal.
@@ -155,11 +156,11 @@ def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
     cfg.train_cfg.val_interval = schedule.val_interval
     if cfg.train_cfg.get("dynamic_intervals"):
         cfg.train_cfg.dynamic_intervals = [(schedule.epochs - max(1, schedule.epochs // 10), 1)]
-    cfg.default_hooks.logger.interval = schedule.log_interval
+    cfg.default_hooks.logger.interval = schedule.log_interval * accumulate
     cfg.default_hooks.checkpoint.interval = schedule.val_interval
     for scheduler in cfg.get("param_scheduler", []):
         if scheduler.type == "LinearLR":
-            scheduler.end = schedule.warmup_steps
+            scheduler.end = schedule.warmup_steps * accumulate
         elif scheduler.type == "CosineAnnealingLR":
             scheduler.update(
                 begin=schedule.decay_epoch, end=schedule.epochs, T_max=max(1, schedule.epochs - schedule.decay_epoch),
@@ -173,6 +174,8 @@ def apply_schedule(cfg: Config, schedule: Schedule) -> list[str]:
     _weaken_geometry(cfg.train_dataloader.dataset.get("pipeline", []), schedule.geometry)
     weaker = [f"{schedule.geometry:.0%} of the config's random scale, shift and rotation: a short run from scratch"]
     return [
+        *([f"a step averages the gradients of {accumulate} batches of {cfg.train_dataloader.batch_size}; batch norm "
+           "sees each batch alone"] if accumulate > 1 else []),
         f"{schedule.steps_per_epoch} steps an epoch, {schedule.epochs} epochs, {schedule.steps} steps",
         f"learning rate {schedule.peak_lr:.3g} after {schedule.warmup_steps} steps of warm-up, falling from epoch "
         f"{schedule.decay_epoch + 1}",

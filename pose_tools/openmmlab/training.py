@@ -10,12 +10,14 @@ from typing import Optional
 import torch
 from mmengine import Config
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from pose_tools.console import UserError
+from pose_tools.openmmlab.auto_batch import auto_batch
+from pose_tools.openmmlab.compilation import compile_parts
 from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_of, load_config, use_fold
 from pose_tools.openmmlab.device import use_device
+from pose_tools.openmmlab.fast_step import bare_model, make_step_fast
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
 from pose_tools.openmmlab.loading import fit_loaders
@@ -23,6 +25,7 @@ from pose_tools.openmmlab.log_lines import ReadableRunner
 from pose_tools.openmmlab.precision import apply_precision, choose_precision, use_fused_optimizer
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
+from pose_tools.openmmlab.weight_average import drop_average
 from pose_tools.options.training import TrainOptions
 from pose_tools.weights.config_sources import weights_in_config
 from pose_tools.weights.resolve import resolve_weights
@@ -80,7 +83,7 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
     if options.recipe == "config":
         return ["schedule as the config has it"]
     if cfg.get("schedule_derived"):
-        if options.epochs or options.batch_size or options.auto_scale_lr:
+        if options.epochs or options.batch_size or options.auto_batch or options.accumulate or options.auto_scale_lr:
             raise UserError(f"{options.config}: is the config of a run, its schedule made for that run's epochs and "
                             "batch; give the config in configs/ to change its epochs, batch or learning rate")
         return ["schedule as the run that wrote this config derived it"]
@@ -88,7 +91,8 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
         return ["schedule as the config has it: the training set is not a plain COCO file"]
     samples = counts["train"].images if kind_of(cfg) == "detector" else counts["train"].instances
     stage2 = cfg.get("stage2_num_epochs", 0)
-    batch, base_lr = cfg.train_dataloader.batch_size * processes, cfg.optim_wrapper.optimizer.lr
+    accumulate = cfg.optim_wrapper.get("accumulative_counts", 1)
+    batch, base_lr = cfg.train_dataloader.batch_size * accumulate * processes, cfg.optim_wrapper.optimizer.lr
     base_batch = (cfg.get("auto_scale_lr") or {}).get("base_batch_size", 256)
     schedule = derive_schedule(samples, batch, cfg.train_cfg.max_epochs, base_lr, base_batch,
                                cfg.train_cfg.get("val_interval", 1), stage2, cfg.from_scratch)
@@ -100,13 +104,47 @@ def _fit_schedule(cfg: Config, options: TrainOptions, counts: dict[str, Counts],
         schedule = changed_for_trial(schedule, cfg.pop("trial"))
     cfg.schedule_derived = True
     return [f"{samples} {'images' if kind_of(cfg) == 'detector' else 'labelled instances'} to train on",
-            *apply_schedule(cfg, schedule)]
+            *apply_schedule(cfg, schedule, accumulate)]
 
 
 def _without_validation(cfg: Config) -> None:
     # How to test stays in: the checkpoint carries it, and prediction prepares its pictures by it.
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint.pop("save_best", None)
+
+
+def _refuse_nonsense(options: TrainOptions) -> None:
+    numbers = {"--epochs": options.epochs, "--batch-size": options.batch_size, "--accumulate": options.accumulate,
+               "--patience": options.patience}
+    wrong = [f"{name} {number}: must be at least 1" for name, number in numbers.items()
+             if number is not None and number < 1]
+    if options.auto_batch and options.batch_size:
+        wrong.append("--auto-batch finds the batch: leave --batch-size out")
+    if options.auto_batch and options.launcher != "none":
+        wrong.append("--auto-batch measures one process: with --launcher give --batch-size")
+    if options.patience and not options.validate:
+        wrong.append("--patience counts validations: leave --no-validate out")
+    if wrong:
+        raise UserError("; ".join(wrong))
+
+
+def _add_patience(cfg: Config, patience: int) -> None:
+    monitor = cfg.default_hooks.checkpoint.get("save_best")
+    if not isinstance(monitor, str) or monitor == "auto" or cfg.default_hooks.checkpoint.get("rule") != "greater":
+        raise UserError("--patience needs to know what is better: the config's checkpoint hook has no save_best with "
+                        "rule='greater'")
+    others = [hook for hook in cfg.get("custom_hooks", []) if hook["type"] != "PatienceHook"]
+    cfg.custom_hooks = [*others, dict(type="PatienceHook", patience=patience, monitor=monitor)]
+
+
+def _find_batch(cfg: Config, options: TrainOptions, counts: dict[str, Counts]) -> list[str]:
+    """Carries out ``--auto-batch``."""
+    if not options.auto_batch or cfg.get("schedule_derived"):
+        return []
+    if "train" not in counts:
+        raise UserError("--auto-batch: the training set is not a plain COCO file; give --batch-size")
+    samples = counts["train"].images if kind_of(cfg) == "detector" else counts["train"].instances
+    return list(auto_batch(cfg, use_device(options.device), options.precision, samples))
 
 
 def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
@@ -118,6 +156,7 @@ def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
     Raises:
         UserError: Something the user can put right; data faults come all together.
     """
+    _refuse_nonsense(options)
     cfg = load_config(options.config, options.options)
     kind_of(cfg)
     if options.fold is not None:
@@ -131,6 +170,12 @@ def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
         cfg.train_cfg.max_epochs = cfg.max_epochs = options.epochs
     if options.batch_size:
         cfg.train_dataloader.batch_size = options.batch_size
+    if options.accumulate:
+        cfg.optim_wrapper.accumulative_counts = options.accumulate
+    if not options.ema:
+        drop_average(cfg)
+    if options.patience:
+        _add_patience(cfg, options.patience)
     if options.seed is not None:
         cfg.randomness = dict(cfg.get("randomness", {}), seed=options.seed)
     if options.auto_scale_lr:
@@ -146,7 +191,8 @@ def prepare(options: TrainOptions) -> tuple[Config, list[str]]:
     processes = int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) \
         if options.launcher != "none" else 1
     start = _start_from(cfg, options, work_dir)
-    lines = _fit_schedule(cfg, options, counts, processes)
+    lines = _find_batch(cfg, options, counts)
+    lines += _fit_schedule(cfg, options, counts, processes)
     if counts.get("train") and counts["train"].mirror_in_vain:
         lines.append("no labelled object looks like a mirrored one and meta.py has no swaps: if a mirrored picture "
                      "can be no real one, write mirror = False there")
@@ -163,7 +209,7 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     """
     device = use_device(options.device)
     precision = choose_precision(options.precision, device)
-    cfg.precision = precision.name  # for who reads the checkpoint
+    cfg.precision, parts = precision.name, cfg.pop("reduced_parts", None)  # for who reads the checkpoint; for trials
     lines = [*lines, *fit_loaders(cfg, device, options)]
     if options.launcher != "none" and device.startswith("cuda"):
         cfg.setdefault("sync_bn", "torch")  # several GPUs share a batch
@@ -174,11 +220,20 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         runner = ReadableRunner.from_cfg(cfg)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    apply_precision(model, precision, device)
+    make_step_fast(runner, device)
+    apply_precision(bare_model(runner), precision, device, parts)
+    if options.compile:
+        lines.append(compile_parts(bare_model(runner), cfg.train_dataloader.batch_size, _input_size(cfg), device))
     for line in [*lines, f"on {device} in {precision.name}: {precision.reason}", f"writing to {cfg.work_dir}"]:
         runner.logger.info(line)
     return runner
+
+
+def _input_size(cfg: Config) -> tuple[int, int]:
+    """Width and height of the network input, px."""
+    if "input_size" not in cfg:
+        raise UserError("--compile needs the size of the network input: the config has no input_size")
+    return tuple(cfg.input_size)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,13 @@ class TrainOptions:
     input_size: Optional[tuple[int, int]] = None
     epochs: Optional[int] = None
     batch_size: Optional[int] = None
+    auto_batch: bool = False
+    accumulate: Optional[int] = None
+    ema: bool = True
+    patience: Optional[int] = None
     recipe: str = "auto"
     precision: str = "auto"
+    compile: bool = False
     workers: Optional[int] = None
     cache: bool = True
     cache_gb: Optional[float] = None
@@ -61,6 +66,10 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--epochs", type=int, help="instead of the config's")
     add("--batch-size", type=int, help="per process, instead of the config's")
+    add("--auto-batch", action="store_true", help="the largest batch, a multiple of 8, that fits into the GPU's memory")
+    add("--accumulate", type=int, metavar="N", help="average the gradients of N batches for every step")
+    add("--no-ema", dest="ema", action="store_false", help="do not average the weights over the steps")
+    add("--patience", type=int, metavar="N", help="end the run when N validations in a row brought no better score")
     add("--input-size", type=int, nargs=2, metavar=("W", "H"), help="of the network; multiples of 32")
     add("--no-pretrained", dest="pretrained", action="store_false", help="start from scratch")
     add("--recipe", choices=("auto", "config"), default="auto",
@@ -74,6 +83,8 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
     add("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto",
         help="default: what the device is good at")
     add("--amp", action="store_true", help="mixed precision whatever the device: fp16 on a GPU, bf16 on a CPU")
+    add("--compile", action="store_true",
+        help="try torch.compile on backbone and neck, and keep it where a step is faster; minutes at the start")
     add("--workers", type=int, metavar="N", help="loader processes (default: by the cores)")
     add("--no-cache", dest="cache", action="store_false", help="decode every image again for every sample")
     add("--cache-gb", type=float, metavar="GB", help="most that the decoded images in work_dirs/cache may take")

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -85,3 +87,59 @@ def test_the_fused_optimizer_is_used_where_torch_has_it(optimizer, device, fused
     wrapper = {"optimizer": dict(optimizer)}
     use_fused_optimizer(wrapper, device)
     assert (wrapper["optimizer"].get("fused") or None) == (fused or None)
+
+
+def types_seen(model, names):
+    """A dictionary of the type of what modules return, by dotted name; it fills as the model runs."""
+    seen = {}
+    modules = dict(model.named_modules())
+    for name in names:
+        modules[name].register_forward_hook(lambda module, inputs, output, name=name: seen.update({name: output.dtype}))
+    return seen
+
+
+@pytest.fixture(scope="module")
+def rtmdet(root):
+    from mmengine.registry import MODELS, init_default_scope
+
+    from pose_tools.openmmlab.config import load_config
+
+    cfg = load_config(root / "configs/rtmdet-tiny-carpose.py")
+    init_default_scope("mmdet")
+    cfg.model.pop("init_cfg", None)
+    torch.manual_seed(0)
+    return MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize(("parts", "stacked", "prediction"), [
+    (None, torch.bfloat16, torch.float32),
+    (("backbone", ), torch.float32, torch.float32),
+    (("backbone", "neck", "bbox_head"), torch.bfloat16, torch.bfloat16),
+    (("nothing", ), torch.float32, torch.float32),
+])
+def test_the_parts_of_rtmdet_train_in_the_types_of_the_table(rtmdet, parts, stacked, prediction):
+    model = copy.deepcopy(rtmdet)
+    keys = list(model.state_dict())
+    apply_precision(model, Precision("bf16", ""), "cpu", parts)
+    inside = ["bbox_head.cls_convs.0.1.conv", "bbox_head.reg_convs.2.1"]
+    last = ["bbox_head.rtm_cls.0", "bbox_head.rtm_reg.2"]
+    seen = types_seen(model, [*inside, *last, "backbone.stem.1.conv"])
+    image = torch.randn(2, 3, 64, 64)
+    model.train()
+    outputs = model.bbox_head(model.extract_feat(image))
+    assert {seen[name] for name in inside} == {stacked}
+    assert {seen[name] for name in last} == {prediction}
+    assert seen["backbone.stem.1.conv"] == (torch.float32 if parts == ("nothing", ) else torch.bfloat16)
+    assert {value.dtype for level in outputs for value in level} == {torch.float32}, "losses and decoding get fp32"
+    sum(value.mean() for level in outputs for value in level).backward()
+    assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in model.parameters())
+    model.eval()
+    model(image)
+    assert set(seen.values()) == {torch.float32}, "validation is in fp32"
+    assert list(model.state_dict()) == keys
+
+
+def test_a_last_layer_that_only_returns_lists_is_found_in_them(rtmdet):
+    assert len(precision._modules(rtmdet, "bbox_head.rtm_cls")) == 3
+    assert len(precision._modules(rtmdet, "bbox_head.cls_convs")) == 6
+    assert precision._modules(rtmdet, "bbox_head.missing") == []
