@@ -3,5 +3,7 @@
 Import it before anything of mmengine, mmcv, mmdet or mmpose.
 """
 from pose_tools.openmmlab import compat
+from pose_tools.openmmlab.compat.collection import collection_paused
 
-compat.install()
+with collection_paused():
+    compat.install()

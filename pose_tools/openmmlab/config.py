@@ -10,6 +10,7 @@ from mmengine import Config
 
 from pose_tools.console import UserError
 from pose_tools.formats.schema import KeypointSet, keypoint_set_from_dict
+from pose_tools.openmmlab.compat.collection import collection_paused
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +26,8 @@ def load_config(path: Union[str, Path], options: Optional[dict[str, Any]] = None
         UserError: The file is missing or does not load; says what mmengine said.
     """
     # The configs allow this import to fail, so that upstream can read them without us. Here it must not.
-    import pose_tools.openmmlab.plugins  # noqa: F401
+    with collection_paused():
+        import pose_tools.openmmlab.plugins  # noqa: F401
 
     path = Path(path)
     if not path.is_file():

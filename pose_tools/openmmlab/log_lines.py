@@ -9,6 +9,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, LOG_PROCESSORS
 from mmengine.runner import LogProcessor, Runner
 
+from pose_tools.openmmlab.compat.collection import collection_paused
+
 # What upstream prints before the first step. All of it is in the log file and in the dumped config.
 _LONG = ("Config:\n", "Hooks will be executed", "\n----", "paramwise_options", "image shape:", "Exp name:")
 # What upstream says about itself, which nobody who trains can act on.
@@ -53,6 +55,11 @@ class _Short(logging.Filter):
 
 class ReadableRunner(Runner):
     """Upstream's runner, with long reports in the log file only."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Builds model and visualiser; see the base class. Imports all models of mmdet and mmpose."""
+        with collection_paused():
+            super().__init__(*args, **kwargs)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Builds the logger; see the base class."""

@@ -105,7 +105,7 @@ class Report:
             if not row.passed:
                 value = _short(getattr(row.spread, row.statistic))
                 found.append(f"{row.what}: {row.statistic} of the differences is {value} {row.unit}, "
-                             f"more than {row.limit:g}".replace("  ", " "))
+                             f"more than {row.limit:g}".replace(" ,", ","))
         if self._ap_fails():
             assert self.accuracy is not None
             found.append(f"{self.accuracy.metric} drops by {self.accuracy.drop:.4f}, more than {self.max_ap_drop:g}")

@@ -15,7 +15,22 @@ def install() -> None:
     warnings.filterwarnings("ignore", message=".*torch.cuda.amp.*deprecated.*")
     warnings.filterwarnings("ignore", message=".*torch.meshgrid.*indexing.*")
 
-    from pose_tools.openmmlab.compat import amp, config_text, distributed, keypoint_order, safe_load, torchvision_absent
+    # Before anything of mmengine or torch is imported: what need not be, is not.
+    from pose_tools.openmmlab.compat import late_classes, late_names
+
+    late_names.install()
+    late_classes.install()
+    from pose_tools.openmmlab.compat import (
+        amp,
+        annotation_loading,
+        coco_evaluation,
+        config_text,
+        distributed,
+        keypoint_order,
+        late_compiler,
+        safe_load,
+        torchvision_absent,
+    )
     from pose_tools.openmmlab.ops import extension
 
     torchvision_absent.install()
@@ -25,6 +40,9 @@ def install() -> None:
     amp.install()
     keypoint_order.install()
     config_text.install()
+    late_compiler.install()
+    coco_evaluation.install()
+    annotation_loading.install()
 
 
 __all__ = ["install"]

@@ -13,7 +13,7 @@ from pose_tools.weights.release.folder import DrawSample, Wishes, check_replacea
 from pose_tools.weights.release.licences import MOST_CHARACTERS
 from pose_tools.weights.release.machine_paths import ROOT
 from pose_tools.weights.release.metrics import metrics_in_file
-from pose_tools.weights.release.publish import Prepared, check_date, folder_and_name, prepare
+from pose_tools.weights.release.publish import Prepared, Published, check_date, folder_and_name, prepare
 from pose_tools.weights.release.upload import There, look, repository_of, upload
 
 RELEASES = ROOT / "work_dirs" / "release"
@@ -33,19 +33,17 @@ def publish(args: Namespace, faults: Sequence[Fault] = (), draw: Optional[DrawSa
     """
     _check(args, faults)
     folder, name = folder_and_name(args.out) if args.out else (None, None)
-    prepared = prepare(args.checkpoint, name, args.metrics, args.config, args.date)
+    prepared = prepare(args.checkpoint, name, args.metrics, args.config, args.date, args.precision)
     _tell_leaks(prepared)
     if not (args.local_dir or args.to):
-        print(prepared.write(Path(folder or ".")))
-        print(f"verified: gives the same outputs as {args.checkpoint} on a fixed input")
+        _tell(prepared.write(Path(folder or ".")), prepared)
         return 0
     if fault := name_fault(prepared.name):
         raise FaultsError([fault])
     release = Path(args.local_dir or RELEASES / prepared.name)
     wishes = Wishes(args.licence, args.to or "", args.safetensors, draw, args.overwrite)
     published = write_release(prepared, release, wishes)
-    print(published)
-    print(f"verified: gives the same outputs as {args.checkpoint} on a fixed input")
+    _tell(published, prepared)
     if folder is not None:
         write_whole(folder / published.path.name, prepared.data)
         print(f"also written: {folder / published.path.name}")
@@ -80,6 +78,14 @@ def _check(args: Namespace, faults: Sequence[Fault]) -> None:
         found.append(fault)
     if found:
         raise FaultsError(found, "nothing was written" if len(found) > 1 else "")
+
+
+def _tell(published: Published, prepared: Prepared) -> None:
+    """Says what was written."""
+    print(published)
+    if prepared.rounding:
+        print(prepared.rounding)
+    print(f"verified: {published.verified}")
 
 
 def _tell_leaks(prepared: Prepared) -> None:

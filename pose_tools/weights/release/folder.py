@@ -1,6 +1,7 @@
 """A release folder: a checkpoint with all that belongs to it, made in one step and always of the same bytes."""
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -69,7 +70,7 @@ def write_release(prepared: Prepared, folder: Path, wishes: Wishes) -> Published
         published = prepared.write(new)
         _fill(new, prepared, published.path, wishes)
         read_catalog(new)  # it must be one
-    return Published(folder / published.path.name, published.bytes_before, published.bytes_after)
+    return dataclasses.replace(published, path=folder / published.path.name)
 
 
 def check_replaceable(folder: Path, replace: bool, sources: Iterable[Path] = ()) -> None:
@@ -148,5 +149,5 @@ def _write_safetensors(new: Path, loaded: dict[str, Any], prepared: Prepared) ->
     data = to_safetensors(loaded)
     path = new / f"{prepared.name}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
     write_whole(path, data)
-    verify_same_outputs(prepared.source, prepared.config, path, prepared.trusted)
+    verify_same_outputs(prepared.source, prepared.config, path, prepared.trusted, prepared.rounding is not None)
     return path.name

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pose_tools.weights.release.facts import DETECTION, FRAMEWORKS, POSE, Facts
+from pose_tools.weights.release.half import FP16
 from pose_tools.weights.release.licences import licence_header
 from pose_tools.weights.release.markdown import code, listed, one_line, table, text
 from pose_tools.weights.release.scores import own_scores, scores_section
@@ -52,7 +53,7 @@ def model_card(card: Card) -> str:
     parts = ["---\n" + _header(card) + "---", f"# {text(card.name)}", _summary(card)]
     if card.sample:
         parts.append(f"![{text(card.sample)}](sample.jpg)\n\n*{text(card.sample)}*")
-    parts += ["## Model", _model(card.facts)]
+    parts += ["## Model", _model(card)]
     if card.facts.keypoints:
         parts += ["## Keypoints", _keypoints(card.facts)]
     parts += ["## Scores", scores_section(card.meta, card.config, card.facts),
@@ -109,11 +110,15 @@ def _summary(card: Card) -> str:
     return f"A detector: finds objects{classes} and the boxes around them."
 
 
-def _model(facts: Facts) -> str:
+def _model(card: Card) -> str:
+    facts = card.facts
     rows = [["task", PIPELINES[facts.task][1].lower()], ["framework", FRAMEWORKS[facts.task]],
             ["classes", listed(facts.classes) or "not recorded"],
             *([text(what.replace("_", " ")), code(name)] for what, name in facts.parts.items()),
             ["values in its weights", f"{facts.values:,}"]]
+    if card.meta.get("precision") == FP16:
+        rows.append(["stored as", "fp16, but for the statistics of normalisation; whatever loads them makes fp32 of "
+                                  "them. Scores that the training counted are of the weights before they were rounded"])
     return table(["what", "is"], rows)
 
 

@@ -14,13 +14,14 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from pose_tools.console import UserError
 from pose_tools.console.atomic import temporary_beside, to_disk
 from pose_tools.weights.embedded import parse_config_text, replace_in_config_text
 from pose_tools.weights.hashes import hash_in_name, sha256_of
 from pose_tools.weights.pretrained import state_dict_of
+from pose_tools.weights.release.half import FP16, SUFFIX, Rounding, is_half, rounding_of, to_half
 from pose_tools.weights.release.machine_paths import ROOT, machine_paths, without_machine_paths
 from pose_tools.weights.release.metrics import metrics_in_checkpoint, metrics_in_file
 from pose_tools.weights.release.plain import plain_weights, to_bytes, to_plain
@@ -38,11 +39,13 @@ class Published:
         path: Where it is, ``NAME-<sha8>_<date>.pth``.
         bytes_before: Size of the checkpoint it was made from.
         bytes_after: Its size.
+        verified: What was found out about its outputs.
     """
 
     path: Path
     bytes_before: int
     bytes_after: int
+    verified: str = ""
 
     def __str__(self) -> str:
         """A line for the terminal: path and sizes in MB (10^6 bytes)."""
@@ -61,6 +64,7 @@ class Prepared:
         config: Values of the config it was trained with, as the source or the user has them.
         trusted: The config is the user's own file, not one that came with the source.
         leaks: Paths of a machine that are published with it, since the source was published with them before.
+        rounding: What became of the weights, where they were rounded to fp16.
     """
 
     source: Path
@@ -70,6 +74,7 @@ class Prepared:
     config: dict[str, Any]
     trusted: bool = False
     leaks: tuple[str, ...] = ()
+    rounding: Optional[Rounding] = None
 
     @property
     def file_name(self) -> str:
@@ -89,9 +94,9 @@ class Prepared:
             file.write(self.data)
             to_disk(file)
             file.close()  # Windows renames no open file
-            verify_same_outputs(self.source, self.config, temporary, self.trusted)
+            told = verify_same_outputs(self.source, self.config, temporary, self.trusted, self.rounding is not None)
             os.replace(temporary, target)
-        return Published(target, self.source.stat().st_size, len(self.data))
+        return Published(target, self.source.stat().st_size, len(self.data), told)
 
 
 def publish_model(source: PathLike, out: PathLike, metrics: PathLike | None = None,
@@ -133,7 +138,7 @@ def folder_and_name(out: PathLike) -> tuple[Path, str | None]:
 
 
 def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None = None,
-            config: PathLike | None = None, date: str | None = None) -> Prepared:
+            config: PathLike | None = None, date: str | None = None, precision: str | None = None) -> Prepared:
     """Makes the bytes of a release checkpoint.
 
     Args:
@@ -144,6 +149,8 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
         config: The config it was trained with, where the checkpoint carries none.
         date: YYYYMMDD for the name; by default the day it was saved on, or today where it does not say. The
             bytes do not depend on it.
+        precision: ``fp16`` to round the weights, which ``-fp16`` at the end of the name then says; by default
+            they stay as they are.
 
     Raises:
         UserError: The source cannot be read, is hostile, holds no weights or no config, or has diverged.
@@ -160,6 +167,8 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
     values = parse_config_text(text, source)
     before = _PUBLISHED.fullmatch(source.name) if _is_published(source, checkpoint) else None
     name = name or (before["name"] if before else _own_name(meta, source))
+    if precision == FP16 and not name.endswith(SUFFIX):
+        name += SUFFIX
     if before and before["name"] == name and metrics is None and config is None:
         leaks = tuple(machine_paths([values, {key: value for key, value in meta.items() if key != "cfg"}]))
         return Prepared(source, name, date or before["date"], source.read_bytes(), values, leaks=leaks)
@@ -167,10 +176,15 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
     clean = without_machine_paths(values)
     changed = {key: value for key, value in clean.items() if value != values[key]}
     changed.update(work_dir=f"work_dirs/{name}", load_from=None, resume=False, launcher="none")
+    plain = plain_weights(weights, checkpoint, source)
+    stored = to_half(plain) if precision == FP16 else plain
     content = OrderedDict(
         meta=_published_meta(checkpoint, meta, replace_in_config_text(text, changed, source), clean, metrics, source),
-        state_dict=plain_weights(weights, checkpoint, source))
-    return Prepared(source, name, date or _day_saved(meta), to_bytes(content), values, config is not None)
+        state_dict=stored)
+    if is_half(stored):
+        content["meta"]["precision"] = FP16
+    return Prepared(source, name, date or _day_saved(meta), to_bytes(content), values, config is not None,
+                    rounding=rounding_of(plain, stored) if stored is not plain else None)
 
 
 def check_date(date: str) -> None:

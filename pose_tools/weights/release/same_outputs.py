@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pose_tools.console import UserError
 from pose_tools.weights.embedded import check_model_types, parse_config_text
 from pose_tools.weights.pretrained import state_dict_of
+from pose_tools.weights.release.half import largest_difference, to_half
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 DETECTOR_SIDE = 320  # px; a multiple of every stride, small enough to be quick
 
 
-def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, trusted: bool = False) -> None:
+def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, trusted: bool = False,
+                        rounded: bool = False) -> str:
     """Builds the model twice, from the source and from nothing but the published file, and compares outputs.
 
     Args:
@@ -22,6 +24,11 @@ def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, t
         config: Its config.
         published: The file made from it, ``.pth`` or ``.safetensors``.
         trusted: The config is the user's own file, so it may build what it likes.
+        rounded: The published weights are those of the source rounded to fp16; then the outputs must be those of
+            the source with its weights so rounded.
+
+    Returns:
+        What to tell: that they are the same, or how far rounding moved them.
 
     Raises:
         UserError: A ``.pth`` does not load with plain ``torch.load(weights_only=True)``, the weights do not fit
@@ -31,7 +38,9 @@ def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, t
 
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 
-    before = model_outputs(config, state_dict_of(load_checkpoint_file(source), source), source, trusted)
+    weights = state_dict_of(load_checkpoint_file(source), source)
+    before = model_outputs(config, weights, source, trusted)
+    expected = model_outputs(config, to_half(weights), source, trusted) if rounded else before
     try:
         if published.suffix == ".safetensors":
             alone = load_checkpoint_file(published)
@@ -41,9 +50,14 @@ def verify_same_outputs(source: Path, config: dict[str, Any], published: Path, t
         raise UserError(f"{source}: not published: the new file does not load: {error}") from error
     own_config = parse_config_text(alone["meta"]["cfg"], source)
     after = model_outputs(own_config, alone["state_dict"], source, trusted)
-    same = len(before) == len(after) and all(map(torch.equal, before, after))
+    same = len(expected) == len(after) and all(map(torch.equal, expected, after))
     if not same:
         raise UserError(f"{source}: not published: the new file gives other outputs on the same input")
+    if not rounded:
+        return f"gives the same outputs as {source} on a fixed input"
+    difference, magnitude = largest_difference(before, after)
+    return (f"gives the outputs of {source} with its weights rounded to fp16; on a fixed input they differ by at most "
+            f"{difference:.2g} from those without, where the greatest is {magnitude:.2g}")
 
 
 def model_outputs(config: dict[str, Any], weights: dict[str, Any], file: Path,
