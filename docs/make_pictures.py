@@ -3,8 +3,9 @@
 Example:
     python docs/make_pictures.py
 
-Those of show_coco.py and publish_model.py are screenshots and need a Chromium; that of publish_model.py also needs the
-models that `make demo` leaves in checkpoint/. Without these they stay as they are.
+Those of show_coco.py and publish_model.py are screenshots and need a Chromium; those of publish_model.py, export.py and
+benchmark.py need the models that `make demo` leaves in checkpoint/. Without these they stay as they are. That of
+benchmark.py shows times: make it while nothing else runs.
 """
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from label_files import labelme, yolo
-from terminal_picture import interrupted_download
+from PIL import Image
+from terminal_picture import interrupted_download, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -72,12 +74,16 @@ def labels_page() -> np.ndarray | None:
     return screenshot("labels.html", "1200,760")
 
 
+def demo_model(name: str) -> Path | None:
+    """The newest model of that name that `make demo` left."""
+    return max((ROOT / "checkpoint").glob(f"{name}-carpose-*.pth"), default=None, key=os.path.getmtime)
+
+
 def card_page() -> np.ndarray | None:
     """The model card of the demo's keypoint model, as a site for code shows Markdown; None without that model."""
     from markdown_it import MarkdownIt
 
-    models = [max((ROOT / "checkpoint").glob(f"{name}-carpose-*.pth"), default=None, key=os.path.getmtime)
-              for name in ("rtmpose-s", "rtmdet-tiny")]
+    models = [demo_model("rtmpose-s"), demo_model("rtmdet-tiny")]
     if None in models:
         return None
     call(f"tools/publish_model.py {models[0]} --local-dir release --licence CC-BY-4.0 --sample-images photos "
@@ -88,6 +94,20 @@ def card_page() -> np.ndarray | None:
     return screenshot("release/card.html", "860,1240")
 
 
+def exported_and_measured() -> dict[str, np.ndarray | None]:
+    """An export that fails, and measured speed, of the demo's keypoint model under shorter names."""
+    model = demo_model("rtmpose-s")
+    if model is None:
+        return {"export.png": None, "benchmark.png": None}
+    name = model.name.replace("-carpose", "")
+    shutil.copyfile(model, name)
+    shutil.copyfile(model, "pose.pth")
+    call("tools/export.py pose.pth")
+    export = f"tools/export.py {name} --precision int8 --calibration data/carpose/train_coco.json --max-ap-drop 0.001"
+    measure = "tools/benchmark.py pose.pth pose.onnx --batch 1 4"
+    return {"export.png": typed(ROOT, f"python {export}", 134), "benchmark.png": typed(ROOT, f"python {measure}", 112)}
+
+
 def keep(name: str, picture: np.ndarray | None) -> None:
     """Reduces a picture to the width of a page and writes it where the pages look for it."""
     if picture is None:
@@ -96,8 +116,11 @@ def keep(name: str, picture: np.ndarray | None) -> None:
     if picture.shape[1] > WIDTH:
         height = round(picture.shape[0] * WIDTH / picture.shape[1])
         picture = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 80] if name.endswith("jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    cv2.imwrite(str(PICTURES / name), picture, options)
+    if name.endswith("jpg"):
+        cv2.imwrite(str(PICTURES / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    else:  # plots and terminals: a few colours and what lies between them
+        few = Image.fromarray(picture[:, :, ::-1]).quantize(64, Image.Quantize.MAXCOVERAGE)
+        few.save(PICTURES / name, optimize=True)
     print(f"{name}: {picture.shape[1]} x {picture.shape[0]} px, {(PICTURES / name).stat().st_size / 1000:.0f} kB")
 
 
@@ -157,6 +180,8 @@ def make_pictures() -> None:
     keep("estimate_sigmas.png", cv2.imread("sigmas/ap_by_sigma.png"))
     call("docs/make_example_catalog.py shared --times 100")
     keep("download_weights.png", interrupted_download(ROOT, Path("shared")))
+    for name, picture in exported_and_measured().items():
+        keep(name, picture)
 
 
 def main() -> int:

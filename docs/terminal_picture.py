@@ -1,4 +1,4 @@
-"""Pictures of what a command shows on a terminal: it is run on one, and what stands there is drawn."""
+"""Pictures of what commands show on a terminal: they are run, and what stands there is drawn."""
 from __future__ import annotations
 
 import os
@@ -77,11 +77,12 @@ class Terminal:
         self._column = 0
 
 
-def draw_terminal(lines: Sequence[str]) -> np.ndarray:
+def draw_terminal(lines: Sequence[str], columns: int = COLUMNS) -> np.ndarray:
     """Draws lines as a terminal shows them.
 
     Args:
         lines: Those that begin with ``$`` are what was typed.
+        columns: How wide it is; longer lines go on below.
 
     Returns:
         BGR picture, uint8.
@@ -91,13 +92,28 @@ def draw_terminal(lines: Sequence[str]) -> np.ndarray:
 
     path = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf"
     font = ImageFont.truetype(str(path), FONT_PX)
-    width = round(font.getlength("M" * COLUMNS)) + 2 * MARGIN_PX
-    picture = Image.new("RGB", (width, len(lines) * LINE_PX + 2 * MARGIN_PX), BACKGROUND)
+    width = round(font.getlength("M" * columns)) + 2 * MARGIN_PX
+    rows = [(line[start:start + columns], line.startswith("$"))
+            for line in lines for start in range(0, max(len(line.rstrip()), 1), columns)]
+    picture = Image.new("RGB", (width, len(rows) * LINE_PX + 2 * MARGIN_PX), BACKGROUND)
     pen = ImageDraw.Draw(picture)
-    for number, line in enumerate(lines):
-        pen.text((MARGIN_PX, MARGIN_PX + number * LINE_PX), line.rstrip(), font=font,
-                 fill=PROMPT if line.startswith("$") else TEXT)
+    for number, (row, is_typed) in enumerate(rows):
+        pen.text((MARGIN_PX, MARGIN_PX + number * LINE_PX), row.rstrip(), font=font, fill=PROMPT if is_typed else TEXT)
     return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+
+
+def typed(root: Path, command: str, columns: int) -> np.ndarray:
+    """A command in the current folder, with all that it prints.
+
+    Args:
+        root: Of the project.
+        command: Such as ``python tools/export.py MODEL``; it may fail.
+        columns: How wide the terminal is.
+    """
+    _, script, *words = command.split()
+    answer = subprocess.run([sys.executable, str(root / script), *words], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+    return draw_terminal([f"$ {command}", *answer.stdout.rstrip().split("\n")], columns)
 
 
 def interrupted_download(root: Path, server_folder: Path) -> np.ndarray:

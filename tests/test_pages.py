@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, CHINESE = ROOT / "docs/commands", ROOT / "docs/commands/zh-TW"
 # These belong to training and using models, not to the workshop.
 OTHERS = {"make_demo", "predict", "report", "plot_logs"}
-OF_TOOLS = {"new_dataset", "download_weights", "publish_model"}
+OF_TOOLS = {"new_dataset", "download_weights", "publish_model", "export", "benchmark"}
 COMMANDS = sorted({path.stem for path in ROOT.glob("pose_tools/[!_]*.py")} - OTHERS | OF_TOOLS)
 PAGES = sorted(path.name for path in ENGLISH.glob("*.md"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -191,6 +191,6 @@ def test_options_exist(page):
     # What is shown as printed was printed; see above.
     said = re.sub(r"^```text\n.*?^```$", "", text_of(ENGLISH, page), flags=re.DOTALL | re.MULTILINE)
     for line in said.splitlines():
-        named = set(re.findall(r"(?:pose_tools/|tools/|`)(\w+)\.py", line)) - {"meta"}
+        named = set(re.findall(r"(?:pose_tools/|tools/|docs/(?=run_)|`)(\w+)\.py", line)) - {"meta"}
         known = own.union(*(options_of(find_script(name)) for name in named))
         assert set(OPTION.findall(line)) <= known | {"--help"}, line

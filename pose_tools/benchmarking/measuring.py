@@ -165,8 +165,13 @@ def _spreads(result: dict[str, Any]) -> dict[str, float]:
     for model in result["models"]:
         name = f"{model['file']}, {model['backend']}, {model['precision']}"
         found.update({f"{name}, batch {row['batch']}": row["spread"] for row in model["network"]})
-        found.update({f"{name}, stages, {row['boxes']} boxes": row["spread"] for row in model["stages"]})
+        found.update({f"{name}, stages{_with_boxes(row)}": row["spread"] for row in model["stages"]})
     for pair in result["pipelines"]:
-        found.update({f"{pair['detector']} + {pair['pose']}, {row['boxes']} boxes": row["spread"]
+        found.update({f"{pair['detector']} + {pair['pose']}{_with_boxes(row)}": row["spread"]
                       for row in pair["stages"]})
     return found
+
+
+def _with_boxes(row: dict[str, Any]) -> str:
+    count = row["boxes"]
+    return "" if count is None else f", {count} box{'es' * (count != 1)}"

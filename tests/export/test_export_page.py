@@ -1,4 +1,4 @@
-"""docs/run_onnx.py, which runs an end-to-end file without this project, finds what the project finds."""
+"""docs/commands/export.md: its example finds what the project finds, and its limits are those of the check."""
 import ast
 import importlib.util
 import sys
@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from export_models import save_small
 
 from pose_tools.export.exporting import export_model
+from pose_tools.export.parity.tolerance import ENOUGH_LABELLED, Tolerance
 from pose_tools.inference.runtime import PoseModel, open_backend
 from pose_tools.options.exporting import ExportOptions
 
@@ -78,10 +79,24 @@ def test_what_it_cannot_run_is_told_in_a_line(example, checkpoint, model, pictur
         assert "\n" not in str(stop.value)
 
 
-@pytest.mark.parametrize("page", ["export.md", "zh-TW/export.md"])
-def test_the_page_shows_its_code(page):
-    text = (ROOT / "docs/commands" / page).read_text(encoding="utf-8")
-    shown, = ast.parse(text.split("```python\n")[1].split("```")[0]).body
+@pytest.fixture(params=["export.md", "zh-TW/export.md"])
+def page(request):
+    return (ROOT / "docs/commands" / request.param).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+def test_the_page_names_the_limits(page, precision):
+    limits = Tolerance.of(precision)
+    line, = (line for line in page.splitlines() if line.startswith(f"| `{precision}` |") and " px" in line
+             and line.count("|") == 4)
+    assert f" {limits.px:g} px" in line
+    assert line.endswith(f"| {limits.max_ap_drop:g} |")
+    assert limits.statistic == "max" or f"{limits.statistic[1:]}%" in line
+    assert limits.ap_decides == (str(ENOUGH_LABELLED) in line)
+
+
+def test_the_page_shows_the_code_of_the_example(page):
+    shown, = ast.parse(page.split("```python\n")[1].split("```")[0]).body
     whole = next(node for node in ast.parse(EXAMPLE.read_text(encoding="utf-8")).body
                  if isinstance(node, ast.FunctionDef) and node.name == shown.name)
     without_docstring = whole.body[1:]
