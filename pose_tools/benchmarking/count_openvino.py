@@ -35,12 +35,13 @@ def complexity_of_openvino(path: Path, shape: Sequence[int]) -> Complexity:
         UserError: OpenVINO cannot read the file, or not with this shape.
         ImportError: OpenVINO is not installed.
     """
-    import openvino
+    from pose_tools.inference.runtime.quiet_openvino import openvino_core
 
+    core = openvino_core()
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        model = openvino.Core().read_model(str(path))
+        model = core.read_model(str(path))
         model.reshape({model.input(0): list(shape)})
     except RuntimeError as error:
         raise UserError(f"{path}: OpenVINO cannot read it: {str(error).strip().splitlines()[-1]}") from error

@@ -26,14 +26,14 @@ def write_openvino(onnx_file: Path, path: Path, metadata: Mapping[str, str], pre
     Raises:
         UserError: OpenVINO is not installed, or does not read the graph.
     """
-    from pose_tools.inference.runtime.quiet_openvino import import_openvino
+    from pose_tools.inference.runtime.quiet_openvino import import_openvino, openvino_core
 
     try:
         openvino = import_openvino()
     except ImportError as error:
         raise UserError("--format openvino needs OpenVINO: pip install openvino") from error
     try:
-        model = openvino.Core().read_model(str(onnx_file))
+        model = openvino_core().read_model(str(onnx_file))
     except RuntimeError as error:
         raise UserError(f"OpenVINO {openvino.__version__} does not read the exported graph: {error}") from error
     if model.has_rt_info("framework"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from pose_tools.console import UserError
 from pose_tools.inference.runtime.backend import check_precision, facts_of_graph, first_line, output_names, split_device
-from pose_tools.inference.runtime.quiet_openvino import import_openvino
+from pose_tools.inference.runtime.quiet_openvino import openvino_core
 
 INFO = ("model_info",)  # where OpenVINO's own model zoo keeps such strings in rt_info
 _INFO_OF_ONNX = ("framework",)  # where its reader puts the metadata of an ONNX file
@@ -36,10 +36,10 @@ class OpenVinoBackend:
                  meta: Optional[Path] = None) -> None:
         """Loads and compiles the file."""
         try:
-            openvino = import_openvino()
+            core = openvino_core()
         except ImportError as error:
             raise UserError(f"{path}: needs OpenVINO: pip install openvino") from error
-        self.path, core = path, openvino.Core()
+        self.path = path
         target = _device(core, device)
         model = _read(core, path)
         inputs = {each.get_any_name(): _shape(each) for each in model.inputs}
