@@ -151,3 +151,9 @@ def test_the_ap_of_test_py(cars, tmp_path, root):
     theirs = metric.evaluate(len(data))["coco/AP"]
     assert 0.05 < theirs < 0.95, "a figure that could differ"
     assert keypoint_ap(pictures, found, scores, facts) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_a_single_picture_is_no_coco_file(tmp_path):
+    write(tmp_path, [thing(1, 1)])
+    with pytest.raises(UserError, match=r"1\.png: give a folder of pictures, or a COCO file"):
+        Pictures.of(tmp_path / "images/1.png", tmp_path / "unused.pth", POSE)

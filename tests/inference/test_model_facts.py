@@ -83,3 +83,15 @@ def test_a_file_of_others_and_one_of_a_later_version_are_refused_in_one_line():
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="layout '2', and this version reads '1'"):
         ModelFacts.from_metadata({**POSE.to_metadata(), "model_facts": "2"}, "m.onnx")
+
+
+@pytest.mark.parametrize(("file", "name"), [
+    ("rtmpose-s-cars-1a2b3c4d_20261121.pth", "rtmpose-s-cars"),
+    ("rtmpose-s-valve/best_coco_AP_epoch_90.pth", "rtmpose-s-valve"),
+    ("rtmpose-s-valve/epoch_10.pth", "rtmpose-s-valve"),
+    ("Downloads/pose.pth", "pose"),
+])
+def test_a_model_is_called_as_its_file_or_its_run(tmp_path, file, name):
+    from pose_tools.inference.runtime.torch_facts import _name
+
+    assert _name(tmp_path / file) == name

@@ -92,7 +92,8 @@ def facts_of_config(cfg: Config, kind: str, path: Path) -> ModelFacts:
 def _name(path: Path) -> str:
     """``rtmpose-s-carpose`` of a published file; of a run's checkpoint its folder, which has the config's name."""
     stem = _PUBLISHED.sub("", path.stem)
-    return stem if stem != path.stem else path.resolve().parent.name or path.stem
+    of_run = stem == path.stem and stem.startswith(("best_", "epoch_", "iter_"))
+    return (path.resolve().parent.name or stem) if of_run else stem
 
 
 def _preprocessor(prepared: dict[str, Any], path: Path, faults: list[Fault]) -> dict[str, Any]:
