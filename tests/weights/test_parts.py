@@ -219,3 +219,27 @@ def test_suspects_are_never_overwritten_and_never_kept_twice(tmp_path):
 def test_a_reason_is_one_line():
     assert SourceFailed("no\nsecond line").reason == "no"
     assert str(SourceFailed("")) == "no reason given"
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_made_again(tmp_path, monkeypatch):
+    """mkdir finds it there, somebody who has finished removes it, and mkdir finds that it is no folder."""
+    folder, tries = tmp_path / ".downloads", []
+    original = type(folder).is_dir
+
+    def is_dir(self):
+        if self == folder and not tries:
+            tries.append(1)
+            folder.rmdir()
+        return original(self)
+
+    folder.mkdir()
+    monkeypatch.setattr(type(folder), "is_dir", is_dir)
+    with locked_file(folder / "x.lock"):
+        assert (folder / "x.lock").exists()
+    assert tries
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / ".downloads").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written"), locked_file(tmp_path / ".downloads" / "x.lock"):
+        pytest.fail("there can be no lock")

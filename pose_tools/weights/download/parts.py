@@ -257,7 +257,7 @@ def locked_file(path: Path, waiting: Callable[[], None] = lambda: None,
         if stopped():
             raise Stopped
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             # Somebody who has finished may remove the folder between these two lines.
             with contextlib.suppress(Timeout, FileNotFoundError):
                 lock.acquire(timeout=POLL_SECONDS if told else 0, poll_interval=POLL_SECONDS / 2)
@@ -274,6 +274,18 @@ def locked_file(path: Path, waiting: Callable[[], None] = lambda: None,
         lock.release()
         with contextlib.suppress(OSError):
             path.parent.rmdir()
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder; where somebody removes it just then, it may be gone again.
+
+    ``Path.mkdir(exist_ok=True)`` fails where the folder was there when it was to be made and not when it was looked at.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if folder.exists() and not folder.is_dir():
+            raise
 
 
 def _flat_name(path: str) -> str:
