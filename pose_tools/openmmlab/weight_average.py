@@ -7,6 +7,7 @@ the numbers and the checkpoints are upstream's, bit for bit.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any, Optional
 
 import torch
@@ -15,35 +16,53 @@ from mmengine.hooks import EMAHook
 from mmengine.registry import MODELS
 from torch import nn
 
+_Pairs = tuple[list[torch.Tensor], list[torch.Tensor]]
+
 
 @MODELS.register_module()
 class GroupedExpMomentumEMA(ExpMomentumEMA):
     """Upstream's ``ExpMomentumEMA``, all tensors at once; the same arguments."""
 
-    _pairs: Optional[tuple[list[torch.Tensor], list[torch.Tensor]]] = None
+    _rounds: Optional[list[_Pairs]] = None
 
-    def _collect(self, model: nn.Module) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Averaged and source tensors in pairs; they stay the same, changed in place, for a whole run."""
-        if self._pairs is None:
+    def _collect(self, model: nn.Module) -> list[_Pairs]:
+        """Averaged and source tensors in pairs; they stay the same, changed in place, for a whole run.
+
+        RTMDet's head has its convolutions under three names, one for each level, and upstream averages such a weight
+        three times a step, one after the other: so there is a round for every time.
+        """
+        if self._rounds is None:
             source = model.state_dict() if self.update_buffers else dict(model.named_parameters())
-            names = [name for name, value in self.avg_parameters.items() if value.is_floating_point()]
-            pairs = [self.avg_parameters[name].data for name in names], [source[name].data for name in names]
-            # An average kept on another device is upstream's business.
-            self._pairs = pairs if all(a.device == b.device for a, b in zip(*pairs)) else ([], [])
-        return self._pairs
+            rounds: list[_Pairs] = []
+            seen: Counter[int] = Counter()
+            for name, averaged in self.avg_parameters.items():
+                if not averaged.is_floating_point():
+                    continue
+                if averaged.device != source[name].device:
+                    rounds = []  # an average kept on another device is upstream's business
+                    break
+                turn = seen[averaged.data_ptr()]
+                seen[averaged.data_ptr()] += 1
+                if turn == len(rounds):
+                    rounds.append(([], []))
+                rounds[turn][0].append(averaged.data)
+                rounds[turn][1].append(source[name].data)
+            self._rounds = rounds
+        return self._rounds
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Takes one more state of the model into the average; see the base class."""
         steps = int(self.steps)
-        averaged, source = self._collect(model)
-        if steps == 0 or not averaged:
+        rounds = self._collect(model)
+        if steps == 0 or not rounds:
             super().update_parameters(model)
             return
         if steps % self.interval == 0:
             momentum = (1 - self.momentum) * math.exp(-float(1 + steps) / self.gamma) + self.momentum
-            torch._foreach_mul_(averaged, 1 - momentum)
-            torch._foreach_add_(averaged, source, alpha=momentum)
+            for averaged, source in rounds:
+                torch._foreach_mul_(averaged, 1 - momentum)
+                torch._foreach_add_(averaged, source, alpha=momentum)
         if not self.update_buffers:
             for mine, theirs in zip(self.module.buffers(), model.buffers()):
                 mine.data.copy_(theirs.data)

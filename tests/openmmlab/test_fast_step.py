@@ -103,6 +103,24 @@ def test_the_average_is_upstreams_bit_for_bit(buffers, interval):
     assert not torch.equal(got["module.0.weight"], model[0].weight)
 
 
+def test_a_weight_of_several_names_is_averaged_as_upstream_does():
+    """RTMDet's head shares its convolutions between levels; taken together, their average grew out of all bounds."""
+    from mmdet.models.layers import ExpMomentumEMA
+
+    model = nn.ModuleList([small_model(), small_model(), small_model()])
+    model[1][0] = model[2][0] = model[0][0]
+    averages = [kind(model, momentum=0.1, gamma=5, update_buffers=True)
+                for kind in (ExpMomentumEMA, GroupedExpMomentumEMA)]
+    for _ in range(6):
+        with torch.no_grad():
+            for value in model.parameters():
+                value.add_(torch.randn_like(value))
+        for average in averages:
+            average.update_parameters(model)
+    expected, got = averages[0].state_dict(), averages[1].state_dict()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
 def test_the_average_goes_on_from_a_checkpoint():
     model = small_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
