@@ -213,7 +213,7 @@ def faults(times):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 faults(3)
-print(faults(4), keep_freed_memory(), faults(3) and faults(4))
+print(faults(24), keep_freed_memory(), faults(6) + 1 and faults(24))
 """
 
 
@@ -224,4 +224,5 @@ def test_freed_memory_is_kept():
     before, told, after = done.stdout.split()
     if told != "True":
         pytest.skip("no glibc")
-    assert int(before) >= 4 * 16384 > 4 * int(after)
+    # Now and then one has to be put elsewhere, behind what was allocated in between.
+    assert int(before) >= 24 * 16384 > 2 * int(after)
