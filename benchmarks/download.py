@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/weights")]
 
 from download_server import BadServer
 
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
 POOCH = "import sys, pooch; pooch.retrieve(sys.argv[1], known_hash='sha256:' + sys.argv[2], path=sys.argv[3])"
@@ -136,9 +136,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Measures and prints the table."""
     args = parse_args(argv)
     result = measure(**(SHORT if args.short else {"megabytes": args.megabytes, "pairs": args.pairs}))
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

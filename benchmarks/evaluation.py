@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from pose_tools.benchmarking.machine import describe_machine, machine_line
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import run
 
 Json = dict[str, Any]
@@ -227,9 +227,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Prints the tables."""
     args = parse_args(argv)
     result = measure(0.2, 1) if args.short else measure(1.0, args.pairs)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 from pose_tools.dataset.data_set import DataSet, find_keypoint_set, read_data_set
 from pose_tools.dataset.doctor.instance_table import make_table
@@ -134,9 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         source, meta = (args.source, args.meta) if args.source else rendered(Path(folder))
         result = measure(source, meta, 3 if args.short else args.seeds)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

@@ -36,7 +36,7 @@ from typing import Any, NamedTuple, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
 PACKAGE = "labelme2coco==0.2.6"
@@ -252,9 +252,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     size = SHORT if args.short else {"files": args.files, "pairs": args.pairs}
     result = measure(**size, kinds=args.kinds, theirs=args.theirs, photos=args.photos, ours=args.ours)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

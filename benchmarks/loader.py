@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import os
 import statistics
 import subprocess
@@ -176,11 +175,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     args = parser.parse_args(argv)
     result = measure(args.short)
-    print(as_markdown(result))
-    if args.json:
-        from pose_tools.console.atomic import write_whole
+    from pose_tools.benchmarking.tables import present
 
-        write_whole(args.json, json.dumps(result, indent=1).encode() + b"\n")
+    present(as_markdown(result), result, args.json)
     return 0
 
 

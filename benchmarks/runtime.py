@@ -36,7 +36,7 @@ import numpy as np
 
 from pose_tools.benchmarking.machine import describe_machine, machine_line
 from pose_tools.benchmarking.rounds import summary_of, time_calls
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import run
 
 Call = Callable[[], Any]
@@ -351,9 +351,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     turns = SHORT if args.short else {"rounds": args.rounds, "seconds": args.seconds}
     result = measure(**turns, crops=args.crops, pose=args.pose, det=args.det, threads=args.threads)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pose_tools.benchmarking.machine import describe_machine, machine_line
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
 MODELS = {"rtmpose-s": (32, (256, 256)), "rtmdet-tiny": (8, (320, 320))}
@@ -179,9 +179,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Prints the tables."""
     args = parse_args(argv)
     result = measure(1, 1) if args.short else measure(args.pairs)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

@@ -37,7 +37,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pose_tools.benchmarking.tables import markdown_table, write_json
+from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
 DET_HEAD = ["bbox_head", "-bbox_head.rtm_cls", "-bbox_head.rtm_reg"]
@@ -275,9 +275,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Measures and prints the table."""
     args = parse_args(argv)
     result = measure(args)
-    print(as_markdown(result))
-    if args.json:
-        write_json(args.json, result)
+    present(as_markdown(result), result, args.json)
     return 0
 
 

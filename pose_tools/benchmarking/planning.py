@@ -7,10 +7,8 @@ from pathlib import Path
 
 from pose_tools.benchmarking.workbench import Case
 from pose_tools.console import Fault, FaultsError, UserError
+from pose_tools.inference.runtime import RUN_BY
 from pose_tools.options.benchmarking import BenchmarkOptions
-
-_ABLE = {".pth": ("torch", ), ".pt": ("torch", ), ".safetensors": ("torch", ), ".onnx": ("onnxruntime", "openvino"),
-         ".xml": ("openvino", )}
 
 
 def plan_cases(options: BenchmarkOptions) -> list[Case]:
@@ -50,7 +48,7 @@ def backends_of(path: Path, wanted: Sequence[str]) -> list[str]:
     Raises:
         UserError: None of them can run it.
     """
-    able = _ABLE.get(path.suffix.lower())
+    able = RUN_BY.get(path.suffix.lower())
     if able is None:
         raise UserError(f"{path}: is neither a checkpoint (.pth) nor a model file (.onnx, .xml)")
     named = [name for name in able if name in wanted]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from pose_tools.benchmarking.machine import machine_line
 from pose_tools.console import table
@@ -77,6 +77,13 @@ def as_markdown(result: dict[str, Any]) -> str:
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """Writes a result in one step."""
     write_whole(path, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def present(text: str, result: dict[str, Any], file: Optional[Path]) -> None:
+    """Prints tables, and writes the figures behind them where a file was asked for."""
+    print(text)
+    if file:
+        write_json(file, result)
 
 
 def tables_of(result: dict[str, Any]) -> list[Table]:

@@ -1,9 +1,10 @@
 """Memory that was freed is kept for the next step.
 
 By default glibc asks the kernel for every large tensor anew and gives it back when the tensor is gone; each new page
-is then cleared by the kernel when it is first touched. A training step on a CPU allocates and frees the same gigabyte
-every time: 148,000 page faults a step for RTMPose-S with 32 crops of 256x256, a tenth of the processor time. The peak
-of the memory in use does not change.
+is then cleared by the kernel when it is first touched. A training step on a CPU allocates and frees the same tensors
+every time: RTMPose-S with 32 crops of 256x256 in fp32 had 77,000 page faults a step and took 1.70 s, without them 1.24.
+In bf16, with tensors of half the size, there are few and the time is the same. The peak of the memory in use grows by
+2 to 9 %, and not from step to step.
 """
 from __future__ import annotations
 

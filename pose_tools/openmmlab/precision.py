@@ -47,7 +47,7 @@ class Precision:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The torch type of backbone and neck."""
+        """The torch type of what is reduced."""
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.name]
 
 

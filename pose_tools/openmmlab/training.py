@@ -1,6 +1,7 @@
 """One training run, from a config file to a work folder."""
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -118,6 +119,9 @@ def _refuse_nonsense(options: TrainOptions) -> None:
                "--patience": options.patience}
     wrong = [f"{name} {number}: must be at least 1" for name, number in numbers.items()
              if number is not None and number < 1]
+    wrong += [f"{name} {number:g}: must be a number from 0" for name, number in
+              (("--workers", options.workers), ("--cache-gb", options.cache_gb))
+              if number is not None and not 0 <= number < math.inf]
     if options.auto_batch and options.batch_size:
         wrong.append("--auto-batch finds the batch: leave --batch-size out")
     if options.auto_batch and options.launcher != "none":

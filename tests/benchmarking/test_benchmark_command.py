@@ -156,9 +156,6 @@ def test_the_command_line_is_checked(main, words, capsys):
 
 
 def test_files_go_to_the_libraries_that_run_them(tmp_path, monkeypatch):
-    from pose_tools.inference import runtime
-
-    assert planning._ABLE == runtime._RUN, "two tables of one fact"
     assert backends_of(tmp_path / "a.onnx", ["auto"]) == ["onnxruntime", "openvino"]
     assert backends_of(tmp_path / "a.onnx", ["openvino", "torch"]) == ["openvino"]
     assert backends_of(tmp_path / "a.XML", ["auto"]) == ["openvino"]

@@ -11,6 +11,7 @@ from pose_tools.inference.runtime import DetectorModel, PoseModel, open_backend
 from pose_tools.inference.runtime.torch_facts import UnknownLayout, facts_of_config
 from pose_tools.inference.topdown import RunOptions, TopDown
 from pose_tools.inference.upstream import UpstreamDetector
+from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "weights"))
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def checkpoint(openmmlab, tmp_path_factory):
         set_input_size(cfg, size)
         change(cfg)
         path = save_run(folder / str(len(list(folder.iterdir()))), kind, cfg)
-        content = torch.load(path, weights_only=False)
+        content = load_checkpoint_file(path)
         settle(content["state_dict"])
         for name, value in content["state_dict"].items():  # scores that differ, and boxes that have an area
             if "rtm_cls" in name:

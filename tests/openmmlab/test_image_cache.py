@@ -272,7 +272,7 @@ def test_free_memory_is_what_linux_tells(tmp_path, monkeypatch):
 
 
 def test_runs_of_one_folder_share_a_cache():
-    assert cache_folder(Path("work_dirs/a")) == Path("work_dirs/cache")
+    assert cache_folder(Path("work_dirs/a")) == cache_folder(Path("work_dirs/demo/a")) == Path("work_dirs/cache")
     assert cache_folder(Path("elsewhere/run")) == Path("elsewhere/run/cache")
 
 

@@ -5,6 +5,7 @@ import torch
 
 import pose_tools.openmmlab  # noqa: F401
 from pose_tools.openmmlab import loading
+from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 from pose_tools.openmmlab.config import load_config
 from pose_tools.openmmlab.loading import default_workers, fit_loaders
 from pose_tools.options.training import TrainOptions
@@ -63,7 +64,7 @@ def trained(cars, folder, *more):
         "32", "--precision", "fp32", "--recipe", "config", "--device", "cpu", "--work-dir", str(folder), *more,
         "--cfg-options", *data, f"val_evaluator.ann_file={cars}/val_coco.json", "custom_hooks.1.switch_epoch=1",
         "train_cfg.val_interval=2"]) == 0
-    return torch.load(folder / "epoch_2.pth", weights_only=False)["state_dict"]
+    return load_checkpoint_file(folder / "epoch_2.pth")["state_dict"]
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
     (["--batch-size", "-4"], "--batch-size -4: must be at least 1"),
     (["--accumulate", "0", "--patience", "-1"],
      "--accumulate 0: must be at least 1; --patience -1: must be at least 1"),
+    (["--workers", "-1", "--cache-gb", "nan"],
+     "--workers -1: must be a number from 0; --cache-gb nan: must be a number from 0"),
     (["--auto-batch", "--batch-size", "8"], "--auto-batch finds the batch: leave --batch-size out"),
     (["--auto-batch", "--launcher", "pytorch"], "--auto-batch measures one process: with --launcher give --batch-size"),
     (["--patience", "3", "--no-validate"], "--patience counts validations: leave --no-validate out"),

@@ -19,13 +19,13 @@ from pose_tools.inference.runtime.pose import PoseModel
 BACKENDS = ("auto", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # What runs each kind of file; the first of them unless told otherwise.
-_RUN = {".pth": ("torch",), ".pt": ("torch",), ".safetensors": ("torch",), ".onnx": ("onnxruntime", "openvino"),
+RUN_BY = {".pth": ("torch",), ".pt": ("torch",), ".safetensors": ("torch",), ".onnx": ("onnxruntime", "openvino"),
         ".xml": ("openvino",)}
 
 
 def can_run(backend: str, path: Path) -> bool:
     """Whether a backend runs files of this suffix."""
-    return backend in _RUN.get(path.suffix.lower(), ())
+    return backend in RUN_BY.get(path.suffix.lower(), ())
 
 
 def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "auto", precision: str = "auto",
@@ -47,9 +47,9 @@ def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "a
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    if path.suffix.lower() not in _RUN:
+    if path.suffix.lower() not in RUN_BY:
         raise UserError(f"{path}: is neither a checkpoint (.pth), an ONNX file (.onnx) nor one of OpenVINO (.xml)")
-    able = _RUN[path.suffix.lower()]
+    able = RUN_BY[path.suffix.lower()]
     if backend not in ("auto", *able):
         raise UserError(f"{path}: is not run by {backend} but by {' or '.join(able)}")
     if threads is not None and threads < 1:
@@ -64,4 +64,5 @@ def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "a
     return Chosen(path, device, precision, threads, meta)
 
 
-__all__ = ["BACKENDS", "PRECISIONS", "Backend", "DetectorModel", "ModelFacts", "PoseModel", "can_run", "open_backend"]
+__all__ = ["BACKENDS", "PRECISIONS", "RUN_BY", "Backend", "DetectorModel", "ModelFacts", "PoseModel", "can_run",
+           "open_backend"]

@@ -114,12 +114,12 @@ _BOTH = -1  # pipelines of early and late epochs that need the same of a picture
 
 
 def cache_folder(work_dir: Path) -> Path:
-    """Where decoded pictures are kept: ``work_dirs/cache`` for all runs there, else ``cache`` inside the run's folder.
+    """Where decoded pictures are kept: ``work_dirs/cache`` for all runs below, else ``cache`` inside the run's folder.
 
     Args:
         work_dir: Where the run writes.
     """
-    return (work_dir.parent if work_dir.parent.name == "work_dirs" else work_dir) / "cache"
+    return next((parent for parent in work_dir.parents if parent.name == "work_dirs"), work_dir) / "cache"
 
 
 def _transforms(dataset: Any) -> list[Any]:
