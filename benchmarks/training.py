@@ -41,7 +41,7 @@ from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
 DET_HEAD = ["bbox_head", "-bbox_head.rtm_cls", "-bbox_head.rtm_reg"]
-# What trains in bf16; see REDUCED in pose_tools/openmmlab/precision.py.
+# What trains in bf16; see REDUCED in pose_tools/openmmlab/step/precision.py.
 VARIANTS: dict[str, dict[str, Optional[list[str]]]] = {
     "rtmdet-tiny": {"upstream": None, "fp32": None, "auto": None, "a": ["backbone"], "b": ["backbone", "neck"],
                     "c": ["backbone", "neck", *DET_HEAD], "d": ["backbone", "neck", "bbox_head"]},

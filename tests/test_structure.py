@@ -105,3 +105,16 @@ def test_the_folders_of_dataset_keep_to_themselves(path):
         parts = name.split(".")
         if parts[:2] == ["pose_tools", "dataset"] and len(parts) > 2 and parts[2] in FOLDERS_OF_DATASET:
             assert parts[2] == own or (own, parts[2]) == ("convert", "splits")
+
+
+# Beside what lies in them and console; a folder that is not named here may use all of the room.
+FOLDERS_OF_OPENMMLAB = {"image_cache": set(), "step": set(), "graphs": {"config"}}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parent.name in FOLDERS_OF_OPENMMLAB], ids=ids)
+def test_the_folders_of_openmmlab_keep_to_themselves(path):
+    own = path.parent.name
+    for name in imported(parse(path), whole=True):
+        parts = name.split(".")
+        if parts[:2] == ["pose_tools", "openmmlab"] and len(parts) > 2:
+            assert parts[2] == own or parts[2] in FOLDERS_OF_OPENMMLAB[own], f"{own} must not use {parts[2]}"

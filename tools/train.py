@@ -35,7 +35,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for name in ("config", "work_dir"):
         args[name] = args[name] and args[name].absolute()
     os.chdir(ROOT)  # the paths inside configs are relative to it
-    from pose_tools.openmmlab.precision import amp_precision
+    from pose_tools.openmmlab.step.precision import amp_precision
     from pose_tools.openmmlab.training import train
 
     if amp and args["precision"] == "auto":

@@ -25,7 +25,7 @@ from pose_tools.options.exporting import PRECISIONS, ExportOptions
 if TYPE_CHECKING:
     import numpy as np
 
-    from pose_tools.openmmlab.export_trace import BuiltGraph
+    from pose_tools.openmmlab.graphs.trace import BuiltGraph
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN_LAYERS = 5
@@ -131,8 +131,8 @@ class _Maker:
     """
 
     def __init__(self, checkpoint: Path, facts: ModelFacts, options: ExportOptions, work: Path) -> None:
-        from pose_tools.openmmlab.export_graphs import Pixels
-        from pose_tools.openmmlab.export_trace import build_graph
+        from pose_tools.openmmlab.graphs.models import Pixels
+        from pose_tools.openmmlab.graphs.trace import build_graph
 
         self.checkpoint, self.facts, self.options, self.work = checkpoint, facts, options, work
         pixels = Pixels(facts.input_size, facts.mean, facts.std, facts.to_rgb)

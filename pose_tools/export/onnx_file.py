@@ -11,7 +11,7 @@ from pose_tools.export.suppression import add_suppression
 if TYPE_CHECKING:
     import onnx
 
-    from pose_tools.openmmlab.export_trace import BuiltGraph
+    from pose_tools.openmmlab.graphs.trace import BuiltGraph
 
 
 def make_onnx(built: BuiltGraph, opset: int) -> onnx.ModelProto:
@@ -27,7 +27,7 @@ def make_onnx(built: BuiltGraph, opset: int) -> onnx.ModelProto:
     import onnx
     import onnxslim
 
-    from pose_tools.openmmlab.export_trace import graph_to_onnx
+    from pose_tools.openmmlab.graphs.trace import graph_to_onnx
 
     try:
         traced = graph_to_onnx(built, opset)

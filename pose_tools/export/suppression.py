@@ -16,7 +16,7 @@ PREFIX = "nms/"  # of the names of all nodes and constants here
 
 
 class Rules(Protocol):
-    """How boxes become detections; ``pose_tools.openmmlab.export_graphs.Suppression`` says what each is."""
+    """How boxes become detections; ``pose_tools.openmmlab.graphs.models.Suppression`` says what each is."""
 
     score_threshold: float
     iou_threshold: float

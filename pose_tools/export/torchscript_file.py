@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pose_tools.console import UserError
 
 if TYPE_CHECKING:
-    from pose_tools.openmmlab.export_trace import BuiltGraph
+    from pose_tools.openmmlab.graphs.trace import BuiltGraph
 
 METADATA_FILE = "model_facts.json"
 
@@ -25,7 +25,7 @@ def write_torchscript(built: BuiltGraph, path: Path, metadata: Mapping[str, str]
         metadata: ``ModelFacts.to_metadata()``; ``torch.jit.load(path, _extra_files={"model_facts.json": ""})``
             gives them back, as JSON.
     """
-    from pose_tools.openmmlab.export_trace import graph_to_torchscript
+    from pose_tools.openmmlab.graphs.trace import graph_to_torchscript
 
     facts = json.dumps(dict(metadata), ensure_ascii=False, indent=1)
     path.write_bytes(without_debug_records(graph_to_torchscript(built, {METADATA_FILE: facts})))
@@ -46,7 +46,7 @@ def check_torchscript(built: BuiltGraph, path: Path) -> None:
     """
     import torch
 
-    from pose_tools.openmmlab.export_trace import final_module
+    from pose_tools.openmmlab.graphs.trace import final_module
 
     loaded, network = torch.jit.load(str(path)), final_module(built)
     for count in (1, 2, 3) if built.batch is None else (built.batch, ):

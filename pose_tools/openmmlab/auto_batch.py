@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from pose_tools.console import UserError
-from pose_tools.openmmlab.precision import apply_precision, choose_precision
+from pose_tools.openmmlab.step.precision import apply_precision, choose_precision
 
 SHARE = 0.85  # of the memory that is free; the rest is for fragments, and for samples with more objects
 MULTIPLE = 8

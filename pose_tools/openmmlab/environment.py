@@ -12,7 +12,7 @@ from pose_tools.console import table
 from pose_tools.openmmlab.compat.torchvision_absent import torchvision_works
 from pose_tools.openmmlab.device import use_device
 from pose_tools.openmmlab.ops.extension import operator_backend
-from pose_tools.openmmlab.precision import choose_precision
+from pose_tools.openmmlab.step.precision import choose_precision
 
 PACKAGES = ("torch", "torchvision", "numpy", "mmengine", "mmcv", "mmcv-lite", "mmdet", "mmpose", "pycocotools",
             "xtcocotools", "opencv-python", "opencv-python-headless", "labelme", "tensorboard", "setuptools")

@@ -8,11 +8,11 @@ from pose_tools.openmmlab import (
     hooks,
     log_lines,
     patience,
-    precision,
     pretrained_hook,
     sample_seed,
 )
 from pose_tools.openmmlab.image_cache import hook as image_cache_hook
+from pose_tools.openmmlab.step import precision
 
 __all__ = ["augment", "detected_boxes", "hooks", "image_cache_hook", "log_lines", "patience", "precision",
            "pretrained_hook", "sample_seed"]

@@ -15,18 +15,18 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from pose_tools.console import UserError
 from pose_tools.openmmlab.auto_batch import auto_batch
-from pose_tools.openmmlab.compilation import compile_parts
 from pose_tools.openmmlab.config import default_work_dir, embedded_values, kind_of, load_config, use_fold
 from pose_tools.openmmlab.device import use_device
-from pose_tools.openmmlab.fast_step import bare_model, make_step_fast
 from pose_tools.openmmlab.hooks import StopOnInterruptHook
 from pose_tools.openmmlab.input_size import set_input_size
 from pose_tools.openmmlab.loading import fit_loaders
 from pose_tools.openmmlab.log_lines import ReadableRunner
-from pose_tools.openmmlab.precision import apply_precision, choose_precision, use_fused_optimizer
 from pose_tools.openmmlab.preflight import Counts, check_before_run
 from pose_tools.openmmlab.recipe import apply_schedule, changed_for_trial, derive_schedule
-from pose_tools.openmmlab.weight_average import drop_average
+from pose_tools.openmmlab.step.compilation import compile_parts
+from pose_tools.openmmlab.step.fast_step import bare_model, make_step_fast
+from pose_tools.openmmlab.step.precision import apply_precision, choose_precision, use_fused_optimizer
+from pose_tools.openmmlab.step.weight_average import drop_average
 from pose_tools.options.training import TrainOptions
 from pose_tools.weights.config_sources import weights_in_config
 from pose_tools.weights.resolve import resolve_weights

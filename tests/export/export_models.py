@@ -49,14 +49,14 @@ def save_small(folder, kind, change=lambda cfg: None):
 
 def pixels_of(checkpoint):
     from pose_tools.inference.runtime.torch_facts import facts_of_checkpoint
-    from pose_tools.openmmlab.export_graphs import Pixels
+    from pose_tools.openmmlab.graphs.models import Pixels
 
     facts = facts_of_checkpoint(checkpoint)
     return Pixels(facts.input_size, facts.mean, facts.std, facts.to_rgb)
 
 
 def build(checkpoint, end_to_end=False, batch=None):
-    from pose_tools.openmmlab.export_trace import build_graph
+    from pose_tools.openmmlab.graphs.trace import build_graph
 
     return build_graph(checkpoint, pixels_of(checkpoint), end_to_end, batch)
 

@@ -126,13 +126,13 @@ def test_what_passes_the_check_gets_its_name(command, pose, tmp_path, capsys):
 @pytest.mark.slow
 def test_what_fails_the_check_leaves_nothing(command, pose, tmp_path, capsys, monkeypatch):
     """An export that forgets the mean is caught, and no folder, no part of a file stays."""
-    from pose_tools.openmmlab import export_trace
+    from pose_tools.openmmlab.graphs import trace
 
     def forgetful(graph, network, pixels, checkpoint):
         return export_graphs_pixels(graph, network, dataclasses.replace(pixels, mean=(0.0, 0.0, 0.0)), checkpoint)
 
-    export_graphs_pixels = export_trace.FromPixels
-    monkeypatch.setattr(export_trace, "FromPixels", forgetful)
+    export_graphs_pixels = trace.FromPixels
+    monkeypatch.setattr(trace, "FromPixels", forgetful)
     assert run(command, [str(pose), "--end2end", "--format", "onnx,torchscript", "--out", str(tmp_path / "new" / "out")
                          ]) == 1
     said = capsys.readouterr()

@@ -17,7 +17,7 @@ from pose_tools.export.openvino_file import write_openvino
 from pose_tools.export.tensorrt_file import write_tensorrt
 from pose_tools.export.torchscript_file import check_torchscript, write_torchscript
 from pose_tools.inference.runtime.quiet_openvino import openvino_core
-from pose_tools.openmmlab.export_trace import final_module
+from pose_tools.openmmlab.graphs.trace import final_module
 
 FACTS = {"model_facts": "1", "name": "Käfer", "mean": "[1.0, 2.0, 3.0]"}
 

@@ -8,7 +8,7 @@ from export_models import build, images, normalised, pixels_of, run, save_small,
 
 from pose_tools.console import UserError
 from pose_tools.export.onnx_file import make_onnx
-from pose_tools.openmmlab.export_graphs import FromPixels, PoseGraph, load_network
+from pose_tools.openmmlab.graphs.models import FromPixels, PoseGraph, load_network
 
 BATCHES = (1, 2, 7, 33)
 OPSET = 17
@@ -170,7 +170,7 @@ def test_a_network_without_a_first_convolution_takes_no_pixels(pose):
 
 
 def test_a_detector_of_another_kind_is_refused(pose):
-    from pose_tools.openmmlab.export_graphs import DetectorGraph
+    from pose_tools.openmmlab.graphs.models import DetectorGraph
 
     with pytest.raises(UserError, match="of detectors only RTMDet"):
         DetectorGraph(load_network(pose), (64, 64), pose)

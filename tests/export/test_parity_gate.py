@@ -12,7 +12,7 @@ from pose_tools.export.onnx_file import make_onnx, write_onnx
 from pose_tools.export.parity import Pictures, Tolerance, check, gate
 from pose_tools.inference.runtime import open_backend
 from pose_tools.inference.runtime.torch_facts import facts_of_checkpoint
-from pose_tools.openmmlab.export_graphs import load_network
+from pose_tools.openmmlab.graphs.models import load_network
 from pose_tools.weights.hashes import sha256_of
 
 pytestmark = pytest.mark.slow

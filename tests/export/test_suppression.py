@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_tools.export.suppression import add_suppression
-from pose_tools.openmmlab.export_graphs import Suppression
-from pose_tools.openmmlab.export_suppression import SuppressedDetector, greedy_detections
+from pose_tools.openmmlab.graphs.models import Suppression
+from pose_tools.openmmlab.graphs.suppression import SuppressedDetector, greedy_detections
 
 RULES = Suppression(score_threshold=0.1, iou_threshold=0.5, max_per_image=3, class_agnostic=False)
 #          10 x 10,          moved by 2: IoU 80/120 = 0.67, elsewhere,       of no height

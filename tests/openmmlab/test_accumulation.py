@@ -9,8 +9,8 @@ from mmengine import Config
 from torch import nn
 
 import pose_tools.openmmlab  # noqa: F401
-from pose_tools.openmmlab.accumulation import EpochOptimWrapper, use_whole_epochs
 from pose_tools.openmmlab.recipe import apply_schedule, derive_schedule
+from pose_tools.openmmlab.step.accumulation import EpochOptimWrapper, use_whole_epochs
 
 
 def wrapper_for(weight, accumulate, per_epoch, start=0):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import pose_tools.openmmlab  # noqa: F401
-from pose_tools.openmmlab import compilation
-from pose_tools.openmmlab.compilation import compile_parts
+from pose_tools.openmmlab.step import compilation
+from pose_tools.openmmlab.step.compilation import compile_parts
 
 
 class Model(nn.Module):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import pose_tools.openmmlab  # noqa: F401
-from pose_tools.openmmlab.depthwise import use_exact_depthwise_gradients
-from pose_tools.openmmlab.fast_step import use_separate_outputs
-from pose_tools.openmmlab.optimizer import GroupedAdamW, use_grouped_optimizer
-from pose_tools.openmmlab.weight_average import (
+from pose_tools.openmmlab.step.depthwise import use_exact_depthwise_gradients
+from pose_tools.openmmlab.step.fast_step import use_separate_outputs
+from pose_tools.openmmlab.step.optimizer import GroupedAdamW, use_grouped_optimizer
+from pose_tools.openmmlab.step.weight_average import (
     GroupedExpMomentumEMA,
     StepEMAHook,
     drop_average,
@@ -204,7 +204,7 @@ def test_silu_beside_its_input_gives_the_same():
 
 FAULTS = """
 import resource, torch
-from pose_tools.openmmlab.allocator import keep_freed_memory
+from pose_tools.openmmlab.step.allocator import keep_freed_memory
 
 def faults(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

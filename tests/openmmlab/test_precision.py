@@ -6,9 +6,9 @@ from torch import nn
 
 import pose_tools.openmmlab  # noqa: F401
 from pose_tools.console import UserError
-from pose_tools.openmmlab import precision
 from pose_tools.openmmlab.device import use_device
-from pose_tools.openmmlab.precision import Precision, apply_precision, choose_precision, use_fused_optimizer
+from pose_tools.openmmlab.step import precision
+from pose_tools.openmmlab.step.precision import Precision, apply_precision, choose_precision, use_fused_optimizer
 
 
 class Model(nn.Module):

@@ -13,7 +13,7 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
-from pose_tools.openmmlab.export_graphs import (
+from pose_tools.openmmlab.graphs.models import (
     DecodedPose,
     DetectorGraph,
     FromPixels,
@@ -22,7 +22,7 @@ from pose_tools.openmmlab.export_graphs import (
     Suppression,
     load_network,
 )
-from pose_tools.openmmlab.export_suppression import SuppressedDetector
+from pose_tools.openmmlab.graphs.suppression import SuppressedDetector
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class BuiltGraph:
 
 
 def build_graph(checkpoint: Path, pixels: Pixels, end_to_end: bool, batch: Optional[int] = None) -> BuiltGraph:
-    """Reads a checkpoint and makes the graph of one of the layouts of ``export_graphs``.
+    """Reads a checkpoint and makes the graph of one of the layouts of ``models``.
 
     Args:
         checkpoint: Carries its config.
@@ -83,7 +83,7 @@ def _quietly() -> Iterator[None]:
 
 
 def graph_to_onnx(built: BuiltGraph, opset: int) -> bytes:
-    """Writes a graph as ONNX, before NMS: see ``export_graphs`` for inputs and outputs.
+    """Writes a graph as ONNX, before NMS: see ``models`` for inputs and outputs.
 
     The exporter that records a trace is used: it is in every torch from 2.1 to 2.13 and needs no other package.
 

@@ -14,7 +14,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 from torch import nn
 
-from pose_tools.openmmlab.precision import ScaledOptimWrapper
+from pose_tools.openmmlab.step.precision import ScaledOptimWrapper
 
 WRAPPERS = {"OptimWrapper": "EpochOptimWrapper", "ScaledOptimWrapper": "EpochScaledOptimWrapper"}
 

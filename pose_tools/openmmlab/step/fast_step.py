@@ -5,11 +5,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from pose_tools.openmmlab.accumulation import use_whole_epochs
-from pose_tools.openmmlab.allocator import keep_freed_memory
-from pose_tools.openmmlab.depthwise import use_exact_depthwise_gradients
-from pose_tools.openmmlab.optimizer import use_grouped_optimizer
-from pose_tools.openmmlab.weight_average import use_grouped_average
+from pose_tools.openmmlab.step.accumulation import use_whole_epochs
+from pose_tools.openmmlab.step.allocator import keep_freed_memory
+from pose_tools.openmmlab.step.depthwise import use_exact_depthwise_gradients
+from pose_tools.openmmlab.step.optimizer import use_grouped_optimizer
+from pose_tools.openmmlab.step.weight_average import use_grouped_average
 
 
 def bare_model(runner: Runner) -> nn.Module:

@@ -6,7 +6,7 @@ from typing import Tuple  # TorchScript on Python 3.9 knows no tuple[...]
 import torch
 from torch import Tensor, nn
 
-from pose_tools.openmmlab.export_graphs import Suppression
+from pose_tools.openmmlab.graphs.models import Suppression
 
 
 def greedy_detections(boxes: Tensor, scores: Tensor, score_threshold: float, iou_threshold: float, most: int,
