@@ -68,18 +68,18 @@ def dataset(config: str, pipeline: str, root: Path) -> Any:
     return DATASETS.build(dict(cfg.train_dataloader.dataset, data_root=f"{root}/", pipeline=cfg[pipeline]))
 
 
-def with_cache(made: Any, folder: Path) -> tuple[Any, int]:
-    """Puts our transforms and a cache of all that is wanted into a data set; gives it and the bytes planned."""
+def with_cache(made: Any, folder: Path, form: str = "raw") -> Any:
+    """Puts our transforms and a cache of all that is wanted into a data set; gives it."""
     from pose_tools.openmmlab.image_cache.picture import Opener
     from pose_tools.openmmlab.image_cache.plan import pictures_of, wishes
     from pose_tools.openmmlab.image_cache.store import PartStore
     from pose_tools.openmmlab.image_cache.swap import swap
 
     found = pictures_of(made)
-    asked = wishes(0, found, [made.pipeline.transforms], 1.0) if found else []
-    opener = Opener(PartStore(folder, "benchmark"), {wish.path: wish.whats for wish in asked})
+    asked = wishes(0, found, [made.pipeline.transforms], 1.0, form) if found else []
+    opener = Opener(PartStore(folder, "benchmark", form), {wish.path: wish.whats for wish in asked})
     made.pipeline.transforms = swap(made.pipeline.transforms, opener)
-    return made, sum(wish.size for wish in asked)
+    return made
 
 
 def loader(made: Any, batch: int, workers: int, ours: bool) -> Any:
@@ -114,23 +114,26 @@ def measure_case(config: str, pipeline: str, root: Path, workers: int, rounds: i
         least: Samples of a round.
 
     Returns:
-        ``upstream``, ``ours`` and ``first``: samples a second; ``gigabytes`` on disk.
+        ``upstream``, ``ours``, ``jpeg`` and ``first``: samples a second; ``gigabytes`` and ``jpeg_gigabytes`` on disk.
     """
+    from pose_tools.openmmlab.image_cache.store import stored_files
+
     batch = 32 if config.startswith("rtmpose") else 4
     with tempfile.TemporaryDirectory() as folder:
         theirs = dataset(config, pipeline, root)
-        ours, size = with_cache(copy.deepcopy(theirs), Path(folder))
-        first = loader(ours, batch, workers, True)
-        loaders = {"upstream": loader(theirs, batch, workers, False), "ours": first}
-        rates: dict[str, list[float]] = {"upstream": [], "ours": []}
-        filling = rate(first, 1)
-        rate(loaders["upstream"], 1)
+        caches = {"ours": Path(folder, "raw"), "jpeg": Path(folder, "jpeg")}
+        loaders = {name: loader(with_cache(copy.deepcopy(theirs), at, at.name), batch, workers, True)
+                   for name, at in caches.items()}
+        loaders = {"upstream": loader(theirs, batch, workers, False), **loaders}
+        rates: dict[str, list[float]] = {name: [] for name in loaders}
+        filling = {name: rate(each, 1) for name, each in loaders.items()}
+        size = {name: sum(file.stat().st_size for file in stored_files(at)) / 1e9 for name, at in caches.items()}
         for _ in range(rounds):
             for name, each in loaders.items():
                 rates[name].append(rate(each, least))
-        del loaders, first, each
-    return {**{name: statistics.median(values) for name, values in rates.items()}, "first": filling,
-            "gigabytes": size / 1e9}
+        del loaders, each
+    return {**{name: statistics.median(values) for name, values in rates.items()}, "first": filling["ours"],
+            "gigabytes": size["ours"], "jpeg_gigabytes": size["jpeg"]}
 
 
 def measure(short: bool = True) -> dict[str, Any]:
@@ -160,11 +163,12 @@ def measure(short: bool = True) -> dict[str, Any]:
 def as_markdown(result: dict[str, Any]) -> str:
     """The result as a table."""
     lines = [f"Samples a second of the training loader, {result['cores']} cores.", "",
-             "| loader | workers | upstream | ours | gain | ours, first epoch | cache |",
-             "|---|---|---|---|---|---|---|"]
+             "| loader | workers | upstream | ours | gain | ours, first epoch | cache | kept as JPEG | cache |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for row in result["rows"]:
         lines.append(f"| {row['case']} | {row['workers']} | {row['upstream']:.0f} | {row['ours']:.0f} | "
-                     f"{row['gain']:.1f}x | {row['first']:.0f} | {row['gigabytes']:.2f} GB |")
+                     f"{row['gain']:.1f}x | {row['first']:.0f} | {row['gigabytes']:.2f} GB | {row['jpeg']:.0f} | "
+                     f"{row['jpeg_gigabytes']:.2f} GB |")
     return "\n".join(lines)
 
 

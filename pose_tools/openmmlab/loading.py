@@ -30,7 +30,7 @@ def fit_loaders(cfg: Config, device: str, options: TrainOptions) -> list[str]:
     Args:
         cfg: A complete config.
         device: To train on.
-        options: ``workers``, ``cache`` and ``cache_gb`` are taken.
+        options: ``workers``, ``cache``, ``cache_gb`` and ``cache_format`` are taken.
 
     Returns:
         Lines that say what was decided.
@@ -53,7 +53,7 @@ def fit_loaders(cfg: Config, device: str, options: TrainOptions) -> list[str]:
 
 def _cache_hook(options: TrainOptions) -> dict[str, Any]:
     return {"type": "PictureCacheHook", "keep": options.cache and options.cache_gb != 0,
-            "gigabytes": options.cache_gb}
+            "gigabytes": options.cache_gb, "form": options.cache_format}
 
 
 def _cores() -> int:

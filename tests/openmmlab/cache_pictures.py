@@ -67,12 +67,12 @@ def build(root, name, pipeline, **changes):
     return DATASETS.build(dict(made, test_mode=pipeline == "test_pipeline", **changes))
 
 
-def cached(dataset, folder, more=()):
+def cached(dataset, folder, more=(), form="raw"):
     """Puts our transforms into a data set, with a cache that holds all that is wanted; gives the wishes."""
     transforms = dataset.pipeline.transforms
     found = pictures_of(dataset)
-    asked = wishes(0, found, [transforms, *more], 1.0)
-    opener = Opener(PartStore(folder, "test"), {wish.path: wish.whats for wish in asked})
+    asked = wishes(0, found, [transforms, *more], 1.0, form)
+    opener = Opener(PartStore(folder, "test", form), {wish.path: wish.whats for wish in asked})
     dataset.pipeline.transforms = swap(transforms, opener)
     return asked, opener
 

@@ -120,6 +120,50 @@ def test_a_file_that_goes_while_it_is_used_is_decoded(tmp_path, path, harm):
     assert np.array_equal(opener.open(path, camera).region(RECT), pixels(0)[1:5, 2:7]) and camera.count == 2
 
 
+SMOOTH = cv2.resize(np.random.RandomState(0).randint(0, 256, (5, 6, 3), np.uint8), (320, 240))
+
+
+@pytest.fixture
+def smooth(tmp_path):
+    file = tmp_path / "smooth.png"
+    cv2.imwrite(str(file), SMOOTH)
+    time.sleep(0.1)
+    return str(file)
+
+
+def test_a_part_kept_as_jpeg_is_smaller_and_nearly_the_same(tmp_path, smooth):
+    for form, decoded in (("raw", 1), ("jpeg", 1), ("jpeg", 0), ("raw", 0)):
+        camera = Camera(smooth)
+        whole = (10, 20, 310, 220)
+        picture = Opener(PartStore(tmp_path / "cache", "x", form), {smooth: (whole, )}).open(smooth, camera)
+        for rect in (whole, (50, 60, 90, 200)):
+            x0, y0, x1, y1 = rect
+            apart = np.abs(picture.region(rect).astype(int) - SMOOTH[y0:y1, x0:x1])
+            assert apart.max() <= (6 if form == "jpeg" else 0) and apart.mean() < 1
+        assert camera.count == decoded
+    packed, raw = sorted(file.stat().st_size for file in stored_files(tmp_path / "cache"))
+    assert raw == 36 + 300 * 200 * 3 and packed < raw / 8
+
+
+def test_noise_kept_as_jpeg_takes_no_more_than_was_planned(tmp_path):
+    made = PartStore(tmp_path, "x", "jpeg")
+    made.write("a", "b", "c", np.random.RandomState(0).randint(0, 256, (200, 300, 3), np.uint8), (200, 300))
+    file, = stored_files(tmp_path)
+    assert file.stat().st_size <= 36 + 200 * 300
+
+
+@pytest.mark.parametrize("harm", [os.unlink, lambda file: os.truncate(file, 900), lambda file: os.truncate(file, 7)])
+def test_a_jpeg_that_goes_or_is_cut_is_decoded_anew(tmp_path, smooth, harm):
+    camera, rect = Camera(smooth), (10, 20, 310, 220)
+    opener = Opener(PartStore(tmp_path / "cache", "x", "jpeg"), {smooth: (rect, )})
+    opener.open(smooth, camera)
+    picture = opener.open(smooth, camera)
+    file, = stored_files(tmp_path / "cache")
+    assert picture.region(rect).shape == (200, 300, 3) and camera.count == 1
+    harm(file.path)
+    assert np.array_equal(picture.region(rect), SMOOTH[20:220, 10:310]) and camera.count == 2
+
+
 def test_what_lies_outside_the_part_is_decoded(tmp_path, path):
     opened(tmp_path, path)
     camera = Camera(path)

@@ -86,6 +86,24 @@ def test_pose(pictures, tmp_path, pipeline, size, monkeypatch):
     assert calls == [], "nothing is decoded a second time"
 
 
+@pytest.mark.parametrize("pipeline", ["train_pipeline", "test_pipeline"])
+def test_pose_from_parts_kept_as_jpeg_differs_by_their_rounding_alone(pictures, tmp_path, pipeline, monkeypatch):
+    theirs, ours = (build(pictures, "rtmpose-s-carpose", pipeline) for _ in range(2))
+    asked, opener = cached(ours, tmp_path / "cache", form="jpeg")
+    for index in range(len(ours)):
+        seeded(ours, index, 0)
+    files = list(stored_files(tmp_path / "cache"))
+    assert len(files) == sum(len(wish.whats) for wish in asked)
+    assert all(file.stat().st_size <= 400 * 300 + 8192 for file in files)
+    calls = counted(opener, monkeypatch)
+    for index in range(len(ours)):
+        a, b = seeded(theirs, index, 1), seeded(ours, index, 1)
+        assert all(".inputs" in line for line in same(a, b)), "boxes, points and random numbers are the same"
+        apart = (a["inputs"].float() - b["inputs"].float()).abs()
+        assert apart.mean() < 10 and apart.max() < 120, "the pictures are noise of 40 grey levels"
+    assert len(calls) == len(theirs), "upstream's, once for each sample; none of ours"
+
+
 def test_a_pipeline_with_a_step_of_somebody_elses_gets_whole_pictures(pictures, tmp_path, monkeypatch):
     from pose_tools.openmmlab.config import load_config
 

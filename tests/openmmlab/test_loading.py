@@ -47,10 +47,11 @@ def hooks(cfg):
 def test_the_cache_is_asked_for_once_and_the_pipelines_stay_upstreams(monkeypatch):
     cfg, _ = fitted(monkeypatch, cache_gb=2.5)
     before = load_config("configs/rtmpose-s-carpose.py")
-    assert hooks(cfg) == [dict(type="PictureCacheHook", keep=True, gigabytes=2.5)]
+    assert hooks(cfg) == [dict(type="PictureCacheHook", keep=True, gigabytes=2.5, form="raw")]
     assert cfg.train_dataloader.dataset == before.train_dataloader.dataset
     fit_loaders(cfg, "cpu", options(cache=False))  # as when a run's own config is trained again
-    assert hooks(cfg) == [dict(type="PictureCacheHook", keep=False, gigabytes=None)]
+    assert hooks(cfg) == [dict(type="PictureCacheHook", keep=False, gigabytes=None, form="raw")]
+    assert hooks(fitted(monkeypatch, cache_format="jpeg")[0])[0].form == "jpeg"
     assert not hooks(fitted(monkeypatch, cache_gb=0)[0])[0].keep
 
 

@@ -17,13 +17,14 @@ class PictureCacheHook(Hook):
     Args:
         keep: Whether decoded pictures are kept in a folder.
         gigabytes: Most that the folder may take; None decides by what is free.
+        form: As what they are kept: ``raw`` or ``jpeg``.
     """
 
     priority = "VERY_LOW"  # after PipelineSwitchHook, which brings new transforms
 
-    def __init__(self, keep: bool = True, gigabytes: Optional[float] = None) -> None:
+    def __init__(self, keep: bool = True, gigabytes: Optional[float] = None, form: str = "raw") -> None:
         """Sets what was asked for."""
-        self.keep, self.gigabytes = keep, gigabytes
+        self.keep, self.gigabytes, self.form = keep, gigabytes, form
         self._openers: list[Any] = []
         self._swapped: Any = None
         self._lease: Any = None
@@ -68,10 +69,10 @@ class PictureCacheHook(Hook):
         from pose_tools.openmmlab.image_cache.picture import Opener
         from pose_tools.openmmlab.image_cache.store import PartStore
 
-        store = PartStore(folder, SETTINGS.format(cv2.__version__))
+        store = PartStore(folder, SETTINGS.format(cv2.__version__), self.form)
         wanted: list[dict[str, tuple[tuple[int, ...], ...]]] = [{} for _ in groups]
         if self.keep:
-            asked = _asked(groups)
+            asked = _asked(groups, self.form)
             kept, line = self._within_budget(folder, asked, runner.rank == 0)
             for wish in kept:
                 for user in ((0, 1) if wish.user == _BOTH else (wish.user, )):
@@ -126,7 +127,7 @@ def _transforms(dataset: Any) -> list[Any]:
     return list(getattr(getattr(dataset, "pipeline", None), "transforms", []))
 
 
-def _asked(groups: list[tuple[Any, list[Any], float]]) -> list[Any]:
+def _asked(groups: list[tuple[Any, list[Any], float]], form: str) -> list[Any]:
     """What would be kept if there were room for all."""
     from pose_tools.openmmlab.image_cache.plan import pictures_of, wishes
     from pose_tools.openmmlab.image_cache.reach import affine_steps
@@ -136,11 +137,11 @@ def _asked(groups: list[tuple[Any, list[Any], float]]) -> list[Any]:
     if train is not None:
         early, late = groups[0], groups[1]
         if affine_steps(early[1]) and affine_steps(late[1]):
-            made += wishes(_BOTH, train, [early[1], late[1]], 1.0)
+            made += wishes(_BOTH, train, [early[1], late[1]], 1.0, form)
         else:
             made += [wish for user, (_, transforms, share) in enumerate((early, late)) if share > 0
-                     for wish in wishes(user, train, [transforms], share)]
+                     for wish in wishes(user, train, [transforms], share, form)]
     if len(groups) > 2:
         val = pictures_of(groups[2][0])
-        made += wishes(2, val, [groups[2][1]], groups[2][2]) if val is not None else []
+        made += wishes(2, val, [groups[2][1]], groups[2][2], form) if val is not None else []
     return made

@@ -18,7 +18,7 @@ from pose_tools.console import progress
 from pose_tools.openmmlab.image_cache.detector_transforms import size_within
 from pose_tools.openmmlab.image_cache.picture import part_name
 from pose_tools.openmmlab.image_cache.reach import affine_steps, reach, together
-from pose_tools.openmmlab.image_cache.store import place_of
+from pose_tools.openmmlab.image_cache.store import FORMATS, place_of
 from pose_tools.openmmlab.image_cache.swap import plainly_loaded, takes_lazily
 
 What = tuple[int, ...]
@@ -95,7 +95,8 @@ def _sizes(dataset: Any) -> dict[str, tuple[int, int]]:
     return {os.path.join(folder, image["file_name"]): (image["height"], image["width"]) for image in images}
 
 
-def wishes(user: int, pictures: Pictures, pipelines: Sequence[Sequence[Any]], share: float) -> list[Wish]:
+def wishes(user: int, pictures: Pictures, pipelines: Sequence[Sequence[Any]], share: float,
+           form: str = "raw") -> list[Wish]:
     """Says what pipelines need of each picture.
 
     Args:
@@ -103,24 +104,36 @@ def wishes(user: int, pictures: Pictures, pipelines: Sequence[Sequence[Any]], sh
         pictures: Of the data set.
         pipelines: Transforms of upstream's pipelines that use what is kept together.
         share: Of the epochs in which they do.
+        form: As what it is kept, see :data:`..store.FORMATS`.
     """
-    steps = [affine_steps(transforms) for transforms in pipelines]
+    if not all(any(_loads(step) for step in transforms) for transforms in pipelines):
+        return []
+    reached = _reached(pictures, pipelines)
     takers = [takes_lazily(transforms) for transforms in pipelines]
-    loaded = all(any(_loads(step) for step in transforms) for transforms in pipelines)
     made = []
-    for path, shape in pictures.shapes.items() if loaded else ():
-        samples = len(pictures.boxes.get(path, "."))
-        if all(steps) and path in pictures.boxes:
-            boxes = np.concatenate(pictures.boxes[path])
-            whats = together(np.concatenate([reach(each, boxes) for each in steps]), shape)  # type: ignore[arg-type]
+    for path, shape in pictures.shapes.items():
+        if path in reached:
+            whats = together(reached[path], shape)
         elif all(taker is not None for taker in takers):
             whats = [_size_taken(taker, shape) for taker in takers]
         else:
             whats = [(0, 0, shape[1], shape[0])]
-        size = sum(_bytes(what) for what in whats)
+        size = sum(_bytes(what, FORMATS[form]) for what in whats)
         if whats:
-            made.append(Wish(user, path, tuple(whats), size, shape[0] * shape[1] * samples * share))
+            saved = shape[0] * shape[1] * len(pictures.boxes.get(path, ".")) * share
+            made.append(Wish(user, path, tuple(whats), size, saved))
     return made
+
+
+def _reached(pictures: Pictures, pipelines: Sequence[Sequence[Any]]) -> dict[str, np.ndarray]:
+    """By path, (N, 4): what the pipelines' affines reach around its boxes, see :func:`reach`; all at once."""
+    steps = [affine_steps(transforms) for transforms in pipelines]
+    if not pictures.boxes or not all(steps):
+        return {}
+    boxes = [np.concatenate(each) for each in pictures.boxes.values()]
+    rects = np.stack([reach(each, np.concatenate(boxes)) for each in steps], axis=1)  # type: ignore[arg-type]
+    ends = np.cumsum([len(each) for each in boxes])[:-1]
+    return {path: part.reshape(-1, 4) for path, part in zip(pictures.boxes, np.split(rects, ends))}
 
 
 def _loads(step: Any) -> bool:
@@ -133,10 +146,10 @@ def _size_taken(taker: Any, shape: tuple[int, int]) -> tuple[int, int]:
     return rescale_size((shape[1], shape[0]), taker.scale)
 
 
-def _bytes(what: What) -> int:
-    """Bytes on disk, in blocks of a file system."""
+def _bytes(what: What, pixel: int) -> int:
+    """Bytes on disk, in blocks of a file system, with so many a pixel."""
     pixels = what[0] * what[1] if len(what) == 2 else (what[2] - what[0]) * (what[3] - what[1])
-    return (pixels * 3 // 4096 + 2) * 4096
+    return (pixels * pixel // 4096 + 2) * 4096
 
 
 def chosen(asked: Iterable[Wish], budget: int) -> list[Wish]:

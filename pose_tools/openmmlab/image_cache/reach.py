@@ -86,9 +86,10 @@ def together(rects: np.ndarray, shape: tuple[int, int]) -> list[tuple[int, int, 
         Rectangles inside the picture that cover all of ``rects``; the whole picture where nothing is saved.
     """
     height, width = shape
-    limits = np.array([width, height, width, height])
-    inside = np.clip(rects, 0, limits)
-    kept = [tuple(map(int, rect)) for rect in np.unique(inside, axis=0) if _area(rect) > 0]
+    # Plain numbers: there are a few rectangles in each of very many pictures.
+    inside = {(min(max(x0, 0), width), min(max(y0, 0), height), min(max(x1, 0), width), min(max(y1, 0), height))
+              for x0, y0, x1, y1 in rects.tolist()}
+    kept = sorted(rect for rect in inside if _area(rect) > 0)
     if len(kept) > _MOST_TO_MERGE:
         kept = [_around(kept)]
     merged = True
@@ -110,7 +111,7 @@ def together(rects: np.ndarray, shape: tuple[int, int]) -> list[tuple[int, int, 
 
 
 def _area(rect: Sequence[int]) -> int:
-    return max(0, int(rect[2]) - int(rect[0])) * max(0, int(rect[3]) - int(rect[1]))
+    return max(0, rect[2] - rect[0]) * max(0, rect[3] - rect[1])
 
 
 def _around(rects: Sequence[tuple[int, ...]]) -> tuple[int, int, int, int]:

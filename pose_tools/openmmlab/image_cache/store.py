@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+import cv2
 import numpy as np
 import torch
 
@@ -27,7 +28,10 @@ from pose_tools.console.atomic import temporary_beside
 
 SUFFIX = ".part-of-picture"
 _HEADER = struct.Struct("<8s7I")
-_MAGIC = b"PTpart01"
+_RAW, _JPEG = b"PTpart01", b"PTpart02"
+# Colour in full resolution. Noise that does not go into a byte a pixel like that gets a lower quality.
+_QUALITIES, _SAMPLING, _MOST_JPEG_SIDE = (95, 85, 70, 50), 0x111111, 65500
+FORMATS = {"raw": 3, "jpeg": 1}  # what a part may be kept as, and the bytes of a pixel then, at most
 _LEAST_FREE = 1 << 30  # bytes of the disk that stay free whatever happens
 # Within this many seconds a file system may give two states of a file the same time.
 _CLOCK_TICK = 0.05
@@ -45,6 +49,7 @@ class Part:
         y: Top of the part in the picture, px.
         width: Of the part, px; of the resized picture where the part is one.
         height: Likewise.
+        packed: Whether the pixels are a JPEG.
     """
 
     file: Path
@@ -53,6 +58,7 @@ class Part:
     y: int
     width: int
     height: int
+    packed: bool = False
 
     @property
     def name(self) -> str:
@@ -76,6 +82,9 @@ class Part:
             uint8 of shape (last - first, width, 3), its own memory; None where the file has gone or was cut.
         """
         pitch = self.width * 3
+        if self.packed:
+            pixels = _unpacked(self.file)
+            return None if pixels is None else pixels[first:last]
         try:
             with open(self.file, "rb", buffering=0) as file:
                 file.seek(_HEADER.size + first * pitch)
@@ -91,11 +100,12 @@ class PartStore:
     Args:
         folder: Where the files are; made when the first one is written.
         settings: What decoding depends on besides the picture: flags, libraries and their versions.
+        form: ``raw``, or ``jpeg``: a tenth of the room and nearly the same pixels.
     """
 
-    def __init__(self, folder: Path, settings: str) -> None:
+    def __init__(self, folder: Path, settings: str, form: str = "raw") -> None:
         """Remembers where and what; touches nothing."""
-        self.folder, self.settings = folder, settings
+        self.folder, self.settings, self.form = folder, settings if form == "raw" else f"{settings} {form}", form
         self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
         self._parts: dict[str, Part] = {}
         # In shared memory, so that the first worker that cannot write stops and tells for all.
@@ -171,8 +181,11 @@ class PartStore:
         """
         if self._trouble[0]:
             return
-        data = np.ascontiguousarray(values)
-        header = _HEADER.pack(_MAGIC, *shape, *corner, data.shape[1], data.shape[0], zlib.crc32(data))
+        if self.form == "jpeg" and max(values.shape) > _MOST_JPEG_SIDE:
+            return
+        data = _packed(values) if self.form == "jpeg" else np.ascontiguousarray(values)
+        magic = _JPEG if self.form == "jpeg" else _RAW
+        header = _HEADER.pack(magic, *shape, *corner, values.shape[1], values.shape[0], zlib.crc32(data))
         target = self.file(path, digest, name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,11 +223,33 @@ def _checked(file: Path) -> Optional[Part]:
         return None
     magic, full_height, full_width, x, y, width, height, check = _HEADER.unpack_from(data)
     body = memoryview(data)[_HEADER.size:]
-    if magic != _MAGIC or len(body) != width * height * 3 or zlib.crc32(body) != check:
+    if magic not in (_RAW, _JPEG) or (magic == _RAW and len(body) != width * height * 3) or zlib.crc32(body) != check:
         return None
     with contextlib.suppress(OSError):
         os.utime(file)  # what was used last is deleted last
-    return Part(file, (full_height, full_width), x, y, width, height)
+    return Part(file, (full_height, full_width), x, y, width, height, magic == _JPEG)
+
+
+def _packed(values: np.ndarray) -> np.ndarray:
+    """A JPEG of (h, w, 3) uint8, of at most a byte a pixel where the lowest quality allows it."""
+    for quality in _QUALITIES:
+        data = cv2.imencode(".jpg", values, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+                                             _SAMPLING])[1]
+        if data.size <= values.shape[0] * values.shape[1] * FORMATS["jpeg"]:
+            break
+    return data
+
+
+def _unpacked(file: Path) -> Optional[np.ndarray]:
+    """The pixels of a packed part; None where it has gone or was cut, of which a decoder would make grey rows."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    body = memoryview(data)[_HEADER.size:]
+    if not body or zlib.crc32(body) != _HEADER.unpack_from(data)[-1]:
+        return None
+    return cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
 
 
 def stored_files(folder: Path) -> Iterator[os.DirEntry]:
