@@ -6,14 +6,14 @@ Examples:
     python benchmarks/runtime.py --pose checkpoint/rtmpose-s-carpose-*.pth --det checkpoint/rtmdet-tiny-carpose-*.pth
 
 Without --pose and --det the models are an RTMPose-S for 256x256 with 17 keypoints and an RTMDet-tiny for 640x640 with
-seeded weights, exported by our own code: enough for time. A trained model's differences in px are the ones that count,
-since SimCC rows of untrained weights are flat and bf16 moves their maxima far.
+seeded weights, exported by our own code: enough for time. Differences are shown for trained models alone: SimCC rows of
+untrained weights are flat, and the scores of untrained boxes alike, so that rounding moves a maximum anywhere.
 
 Every candidate goes from a picture and boxes to keypoints in image px (from a picture to boxes), except the bare
 session, which gets the normalised batch and gives its outputs. Candidates take turns for a share of a second in every
-round; a figure is the median of all calls, and `by bare` its ratio to the bare session of ONNX Runtime. `px` is the
-largest difference to upstream's results (to ours in torch where upstream is not installed). rtmlib takes what it is
-given for RGB, so it is given RGB.
+round; a figure is the median of all calls, and `by bare` the median over the rounds of its ratio to the bare session of
+ONNX Runtime in the same round. `px` is the largest difference to upstream's results (to ours in torch where upstream
+is not installed). rtmlib takes what it is given for RGB, so it is given RGB.
 """
 from __future__ import annotations
 
@@ -237,7 +237,10 @@ def _upstream_detector(checkpoint: Path, image: np.ndarray) -> Call:
 
 
 def time_in_turn(calls: dict[str, Call], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
-    """Times candidates in turn, a share of a second each, beginning with another one in every round."""
+    """Times candidates in turn, a share of a second each, beginning with another one in every round.
+
+    Gives what ``summary_of`` does, and ``by_bare``: the ratio to the first candidate, the median over the rounds.
+    """
     taken: dict[str, list[list[float]]] = {name: [] for name in calls}
     names = list(calls)
     for number in range(rounds):
@@ -245,7 +248,9 @@ def time_in_turn(calls: dict[str, Call], rounds: int, seconds: float) -> dict[st
             time.sleep(SETTLE)
             calls[name]()
             taken[name].append(time_calls(calls[name], seconds))
-    return {name: summary_of(each) for name, each in taken.items()}
+    bare = [statistics.median(each) for each in taken[names[0]]]
+    return {name: {**summary_of(each), "by_bare": statistics.median(
+        statistics.median(own) / base for own, base in zip(each, bare))} for name, each in taken.items()}
 
 
 def differences(calls: dict[str, Call]) -> dict[str, Optional[float]]:
@@ -315,20 +320,24 @@ def as_markdown(result: dict[str, Any]) -> str:
     rows: list[list[object]] = []
     for name in result["pose"][counts[0]]:
         figures = [result["pose"][count][name] for count in counts]
-        pairs = [(each["p50_ms"], each["p50_ms"] / next(iter(result["pose"][count].values()))["p50_ms"])
-                 for each, count in zip(figures, counts)]
         gaps = [each["px"] for each in figures if each["px"] is not None]
-        rows.append([name, *(value for pair in pairs for value in pair), max(gaps) if gaps else None])
-    bare = next(iter(result["detector"].values()))["p50_ms"]
-    found = [[name, each["p50_ms"], each["p50_ms"] / bare, each["px"]] for name, each in result["detector"].items()]
+        rows.append([name, *(each[key] for each in figures for key in ("p50_ms", "by_bare")),
+                     max(gaps) if gaps else None])
+    found = [[name, each["p50_ms"], each["by_bare"], each["px"]] for name, each in result["detector"].items()]
     spread = statistics.median(each["spread"] for count in counts for each in result["pose"][count].values())
     weights = {kind: "trained" if trained else "seeded" for kind, trained in result["trained"].items()}
     sizes = {kind: "x".join(map(str, result[f"{kind}_input"])) for kind in ("pose", "detector")}
     return "\n\n".join([
         f"{machine_line(result['machine'])}; {result['settings']['rounds']} rounds, spread {spread:.0%}",
-        f"Keypoints, input {sizes['pose']}, {weights['pose']} weights, no flip test:", markdown_table(rows, header),
+        f"Keypoints, input {sizes['pose']}, {weights['pose']} weights, no flip test:",
+        _with_px(rows, header, result["trained"]["pose"]),
         f"Boxes, input {sizes['detector']}, {weights['detector']} weights, a 1920x1080 picture:",
-        markdown_table(found, ["candidate", "ms", "by bare", "px"])])
+        _with_px(found, ["candidate", "ms", "by bare", "px"], result["trained"]["detector"])])
+
+
+def _with_px(rows: list[list[object]], header: list[str], trained: bool) -> str:
+    """A table whose last column, the differences, is left out where the weights are seeded."""
+    return markdown_table(rows, header) if trained else markdown_table([row[:-1] for row in rows], header[:-1])
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
