@@ -8,7 +8,8 @@ Random sets: 5,000 images with 35,000 boxes and 36,000 detections; 5,000 with 10
 a detection each; 200 with 400 objects, a user's size. Seconds of evaluate() and accumulate() in one process, in turn;
 medians. Upstream is pycocotools for boxes and xtcocotools for keypoints. "same" compares precision, recall and scores
 in every cell, bit for bit. faster-coco-eval is left out where it is not installed.
-Reading: 100,000 annotations in 20,000 images, as mmpose's data set, mmdet's, and our check before a training.
+Reading: 100,000 annotations in 20,000 images, as mmpose's data set, mmdet's, our check before a training, our plan
+of the picture cache.
 """
 from __future__ import annotations
 
@@ -48,8 +49,7 @@ from pose_tools.openmmlab.config import load_config
 from mmengine.registry import DATASETS, DefaultScope
 config, folder, what = sys.argv[1:]
 cfg = load_config(config)
-for split in ("train", ):
-    cfg[f"{{split}}_dataloader"].dataset.update(data_root=folder + "/", ann_file="big.json", pipeline=[])
+cfg.train_dataloader.dataset.update(data_root=folder + "/", ann_file="big.json")
 if what == "check":
     from pose_tools.openmmlab.preflight import check_before_run
     cfg.train_dataloader.dataset.data_prefix = dict(img="images/")
@@ -63,6 +63,10 @@ else:
         data = DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True))
     begin = time.perf_counter()
     data.full_init()
+    if what == "plan":
+        from pose_tools.openmmlab.image_cache.plan import pictures_of, wishes
+        begin = time.perf_counter()
+        wishes(0, pictures_of(data), [data.pipeline.transforms], 1.0)
 print(time.perf_counter() - begin)
 """
 
@@ -161,19 +165,20 @@ def measure_reading(images: int, pairs: int) -> list[Json]:
     data, _ = keypoint_set(images, 5, 8)
     plain = f"sys.path[:0] = [{str(ROOT / 'benchmarks')!r}]; import plain_compat as p; p.leave_out_what_is_faster()"
     configs = {"mmpose's data set": "rtmpose-s", "mmdet's data set": "rtmdet-tiny",
-               "our check before a training": "rtmpose-s"}
+               "our check before a training": "rtmpose-s", "our plan of the picture cache": "rtmpose-s"}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "big.json").write_text(json.dumps(data), encoding="utf-8")
         Path(folder, "images").mkdir()
         for what, config in configs.items():
-            kinds = {"upstream": plain, "ours": ""} if "check" not in what else {"ours": ""}
+            job = "check" if "check" in what else "plan" if "plan" in what else "read"
+            kinds = {"upstream": plain, "ours": ""} if job == "read" else {"ours": ""}
             times: dict[str, list[float]] = {name: [] for name in kinds}
             for _ in range(pairs):
                 for name, before in kinds.items():
                     done = subprocess.run(
                         [sys.executable, "-c", READ.format(before=before), str(ROOT / f"configs/{config}-carpose.py"),
-                         folder, "check" if "check" in what else "read"], cwd=ROOT, check=True, capture_output=True,
+                         folder, job], cwd=ROOT, check=True, capture_output=True,
                         text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
                     times[name].append(float(done.stdout.splitlines()[-1]))
             rows.append({"what": what, **{f"{name}_s": statistics.median(each) for name, each in times.items()}})
