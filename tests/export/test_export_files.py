@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -82,6 +83,26 @@ def test_openvino_keeps_fp16_weights_where_asked_only(plain, tmp_path):
         write_openvino(tmp_path / "m.onnx", tmp_path / f"{precision}.xml", FACTS, precision)
         sizes[precision] = (tmp_path / f"{precision}.bin").stat().st_size
     assert sizes["bf16"] == sizes["fp32"] and 0.4 < sizes["fp16"] / sizes["fp32"] < 0.6
+
+
+@KINDS
+@pytest.mark.parametrize("whole_graph", [False, True])
+def test_openvino_computes_the_last_layers_exactly_whatever_the_rest_is_computed_in(kind, whole_graph, plain, whole,
+                                                                                    tmp_path):
+    """In bf16 the highest bins of SimCC rows were equal, and a point in three of an end-to-end model was moved."""
+    write_onnx((whole if whole_graph else plain)[kind], tmp_path / "m.onnx", FACTS)
+    write_openvino(tmp_path / "m.onnx", tmp_path / "m.xml", FACTS, "fp32")
+    marked = [layer.get("name") for layer in ElementTree.parse(tmp_path / "m.xml").iter("layer")
+              if layer.find("rt_info/attribute[@name='precise']") is not None]
+    assert len(marked) == {"pose": 2, "detector": 6}[kind]
+    core = openvino_core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor does not compute in bf16")
+    compiled = core.compile_model(str(tmp_path / "m.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    found = {node.get_friendly_name(): node.get_rt_info()["runtimePrecision"].astype(str)
+             for node in compiled.get_runtime_model().get_ops()}
+    assert "bf16" in found.values() and {found.get(name, "f32") for name in marked} == {"f32"}
+    assert kind == "detector" or all(name in found for name in marked)
 
 
 @pytest.mark.slow
