@@ -212,7 +212,8 @@ def build_runner(cfg: Config, options: TrainOptions, lines: list[str]) -> Runner
         lines: From :func:`prepare`.
     """
     device = use_device(options.device)
-    precision = choose_precision(options.precision, device)
+    new_detector = kind_of(cfg) == "detector" and cfg.get("from_scratch", False)
+    precision = choose_precision(options.precision, device, new_detector)
     cfg.precision, parts = precision.name, cfg.pop("reduced_parts", None)  # for who reads the checkpoint; for trials
     lines = [*lines, *fit_loaders(cfg, device, options)]
     if options.launcher != "none" and device.startswith("cuda"):

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,6 +32,35 @@ def test_auto_on_a_cpu_follows_the_cpu(monkeypatch, native):
     assert choose_precision("auto", "cpu").name == ("bf16" if native else "fp32")
     assert choose_precision("bf16", "cpu").name == "bf16"
     assert choose_precision("fp32", "cpu").name == "fp32"
+
+
+def test_a_detector_from_scratch_trains_in_fp32_on_a_cpu_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+    assert choose_precision("auto", "cpu", new_detector=True).name == "fp32"
+    assert choose_precision("bf16", "cpu", new_detector=True).name == "bf16"
+    assert choose_precision("auto", "cpu", new_detector=False).name == "bf16"
+
+
+@pytest.mark.parametrize(("config", "from_scratch", "expected"), [
+    ("rtmdet-tiny", True, "fp32"), ("rtmdet-tiny", False, "bf16"), ("rtmpose-s", True, "bf16")])
+def test_a_run_knows_whether_it_is_one(root, monkeypatch, config, from_scratch, expected):
+    from pose_tools.openmmlab import training
+    from pose_tools.openmmlab.config import load_config
+    from pose_tools.options.training import TrainOptions
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(cfg):
+        raise EnoughError
+
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(training.ReadableRunner, "from_cfg", stop)
+    cfg = load_config(root / f"configs/{config}-carpose.py")
+    cfg.from_scratch = from_scratch
+    with pytest.raises(EnoughError):
+        training.build_runner(cfg, TrainOptions(Path("x.py"), device="cpu"), [])
+    assert cfg.precision == expected
 
 
 def test_fp16_on_a_cpu_is_refused():
