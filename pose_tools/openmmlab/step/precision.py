@@ -6,8 +6,9 @@ convolutions add nothing to the error that backbone and neck bring into the grad
 model, means of three batches: 0.993 with and without them); the last ones, whose outputs are scores and distances, cost
 next to nothing and stay in fp32. From scratch, on a CPU and so for few steps, a detector trains in fp32 all the same:
 900 steps on 360 rendered pictures gave mAP .535, .574 and .321 (three seeds) in bf16, .588 (the third) in fp32, .626
-and .615 (the first two) upstream; from trained weights there was no such gap. ``benchmarks/training.py --ap`` compares
-the parts by AP. Validation and testing are always in fp32.
+and .615 (the first two) upstream; from trained weights there was no such gap, nor in ``make demo`` (once each: .609 in
+bf16, .587 in fp32). ``benchmarks/training.py --ap`` compares the parts by AP. Validation and testing are always in
+fp32.
 """
 from __future__ import annotations
 
@@ -81,7 +82,7 @@ def choose_precision(wanted: str, device: str, new_detector: bool = False) -> Pr
         return Precision(wanted, "as asked")
     if kind == "cpu":
         if new_detector:
-            return Precision("fp32", "a detector from scratch learned less in bf16")
+            return Precision("fp32", "from scratch, detectors learned less steadily in bf16")
         if cpu_has_bf16():
             return Precision("bf16", "this CPU multiplies bf16 natively")
         return Precision("fp32", "this CPU has no native bf16")
