@@ -36,6 +36,7 @@ import numpy as np
 
 from pose_tools.benchmarking.machine import describe_machine, machine_line
 from pose_tools.benchmarking.rounds import summary_of, time_calls
+from pose_tools.benchmarking.seeded import seeded_model
 from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import run
 
@@ -54,23 +55,18 @@ def make_checkpoint(kind: str, folder: Path) -> Path:
         folder: Where to write.
     """
     import torch
-    from mmengine.registry import MODELS, DefaultScope
 
-    import pose_tools.openmmlab  # noqa: F401
     from pose_tools.openmmlab.config import load_config
 
     name = "rtmpose-s-carpose" if kind == "pose" else "rtmdet-tiny-carpose"
     cfg = load_config(ROOT / f"configs/{name}.py")
-    cfg.model.pop("init_cfg", None)
     meta: dict[str, Any] = {}
     if kind == "pose":
         names = tuple(f"p{number}" for number in range(17))
         cfg.model.head.out_channels = cfg.num_keypoints = len(names)
         cfg.keypoints, cfg.swaps, cfg.links, cfg.sigmas = names, (("p1", "p2"),), (), (0.05,) * len(names)
         meta["dataset_meta"] = {"flip_indices": [0, 2, 1, *range(3, 17)], "num_keypoints": len(names)}
-    torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(cfg.model).eval()
+    model = seeded_model(cfg).eval()
     if kind == "detector":
         _make_decided(model)
     path = folder / f"{name}.pth"
@@ -300,15 +296,15 @@ def measure(rounds: int = 7, seconds: float = 0.5, crops: Sequence[int] = CROPS,
             opened = backends(checkpoint, files, threads)
             result[f"{kind}_input"] = opened["ours, torch"].facts.input_size
             if kind == "detector":
-                result[kind] = _figures(detector_candidates(checkpoint, files, opened, image), rounds, seconds)
+                result[kind] = _figures(detector_candidates(checkpoint, files, opened, image), rounds, seconds, given)
             for count in crops if kind == "pose" else ():
                 calls = pose_candidates(checkpoint, files, opened, image, boxes_in(image, count))
-                result[kind][str(count)] = _figures(calls, rounds, seconds)
+                result[kind][str(count)] = _figures(calls, rounds, seconds, given)
     return result
 
 
-def _figures(calls: dict[str, Call], rounds: int, seconds: float) -> dict[str, Any]:
-    apart = differences(calls)
+def _figures(calls: dict[str, Call], rounds: int, seconds: float, trained: Optional[Path]) -> dict[str, Any]:
+    apart = differences(calls) if trained else {}
     return {name: {**each, "px": apart.get(name)} for name, each in time_in_turn(calls, rounds, seconds).items()}
 
 

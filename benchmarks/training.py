@@ -38,6 +38,7 @@ from typing import Any, Optional
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from pose_tools.benchmarking.seeded import seeded_model
 from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
 
@@ -142,18 +143,12 @@ def images_per_second(work_dir: Path, samples: int, batch: int) -> float:
 def some_weights(model: str, folder: Path) -> Path:
     """Saves seeded weights to start from, as users start from trained ones: from scratch, RTMDet trains in fp32."""
     import torch
-    from mmengine.registry import MODELS, DefaultScope
 
-    import pose_tools.openmmlab  # noqa: F401
     from pose_tools.openmmlab.config import load_config
 
-    cfg = load_config(ROOT / f"configs/{model}-carpose.py")
-    cfg.model.pop("init_cfg", None)
-    torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        made = MODELS.build(cfg.model)
     path = folder / f"{model}.pth"
-    torch.save({"meta": {}, "state_dict": made.state_dict()}, path)
+    weights = seeded_model(load_config(ROOT / f"configs/{model}-carpose.py")).state_dict()
+    torch.save({"meta": {}, "state_dict": weights}, path)
     return path
 
 

@@ -18,6 +18,13 @@ def pictures(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    root = write_set(tmp_path_factory.mktemp("small"), [(30, 20, 30, 24), (370, 280, 20, 16), (200, 150, 5, 40)])
+    time.sleep(0.1)
+    return root
+
+
 def seeded(dataset, index, epoch):
     """A sample; the pipelines seed each by its index, those without randomness do not care."""
     for step in dataset.pipeline.transforms:
@@ -52,11 +59,8 @@ def counted(opener, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pipeline", ["train_pipeline", "train_pipeline_stage2"])
-def test_pose_from_small_parts(tmp_path, pipeline, monkeypatch):
-    boxes = [(30, 20, 30, 24), (370, 280, 20, 16), (200, 150, 5, 40)]
-    root = write_set(tmp_path / "set", boxes)
-    time.sleep(0.1)
-    theirs, ours = (build(root, "rtmpose-s-carpose", pipeline) for _ in range(2))
+def test_pose_from_small_parts(small, tmp_path, pipeline, monkeypatch):
+    theirs, ours = (build(small, "rtmpose-s-carpose", pipeline) for _ in range(2))
     asked, opener = cached(ours, tmp_path / "cache")
     assert all(len(wish.whats) > 1 and wish.size < 300 * 400 * 3 * 0.5 for wish in asked)
     assert differences(theirs, ours, 2) == []
@@ -87,8 +91,8 @@ def test_pose(pictures, tmp_path, pipeline, size, monkeypatch):
 
 
 @pytest.mark.parametrize("pipeline", ["train_pipeline", "test_pipeline"])
-def test_pose_from_parts_kept_as_jpeg_differs_by_their_rounding_alone(pictures, tmp_path, pipeline, monkeypatch):
-    theirs, ours = (build(pictures, "rtmpose-s-carpose", pipeline) for _ in range(2))
+def test_pose_from_parts_kept_as_jpeg_differs_by_their_rounding_alone(small, tmp_path, pipeline, monkeypatch):
+    theirs, ours = (build(small, "rtmpose-s-carpose", pipeline) for _ in range(2))
     asked, opener = cached(ours, tmp_path / "cache", form="jpeg")
     for index in range(len(ours)):
         seeded(ours, index, 0)
@@ -102,6 +106,13 @@ def test_pose_from_parts_kept_as_jpeg_differs_by_their_rounding_alone(pictures, 
         apart = (a["inputs"].float() - b["inputs"].float()).abs()
         assert apart.mean() < 10 and apart.max() < 120, "the pictures are noise of 40 grey levels"
     assert len(calls) == len(theirs), "upstream's, once for each sample; none of ours"
+
+
+def test_a_picture_that_would_be_kept_whole_as_jpeg_is_not_kept(pictures, tmp_path):
+    """Its copy would be decoded for every sample, as the picture itself is."""
+    detector = build(pictures, "rtmdet-tiny-carpose", "train_pipeline_stage2")
+    assert cached(detector, tmp_path / "raw", form="raw")[0]
+    assert not cached(detector, tmp_path / "jpeg", form="jpeg")[0]
 
 
 def test_a_pipeline_with_a_step_of_somebody_elses_gets_whole_pictures(pictures, tmp_path, monkeypatch):

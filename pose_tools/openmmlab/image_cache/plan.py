@@ -46,7 +46,7 @@ class Wish:
         path: Of the picture.
         whats: Rectangles (x0, y0, x1, y1) in image px, or sizes (w, h).
         size: Bytes.
-        saved: Pixels an epoch that need not be decoded.
+        saved: Pixels an epoch that need not be decoded; a part kept as JPEG is itself decoded for every sample.
     """
 
     user: int
@@ -118,10 +118,11 @@ def wishes(user: int, pictures: Pictures, pipelines: Sequence[Sequence[Any]], sh
             whats = [_size_taken(taker, shape) for taker in takers]
         else:
             whats = [(0, 0, shape[1], shape[0])]
-        size = sum(_bytes(what, FORMATS[form]) for what in whats)
-        if whats:
-            saved = shape[0] * shape[1] * len(pictures.boxes.get(path, ".")) * share
-            made.append(Wish(user, path, tuple(whats), size, saved))
+        areas = [_pixels(what) for what in whats]
+        decoded = sum(areas) / len(areas) if areas and form == "jpeg" else 0.0
+        saved = (shape[0] * shape[1] - decoded) * len(pictures.boxes.get(path, ".")) * share
+        if whats and saved > 0:
+            made.append(Wish(user, path, tuple(whats), sum(_bytes(area * FORMATS[form]) for area in areas), saved))
     return made
 
 
@@ -146,10 +147,13 @@ def _size_taken(taker: Any, shape: tuple[int, int]) -> tuple[int, int]:
     return rescale_size((shape[1], shape[0]), taker.scale)
 
 
-def _bytes(what: What, pixel: int) -> int:
-    """Bytes on disk, in blocks of a file system, with so many a pixel."""
-    pixels = what[0] * what[1] if len(what) == 2 else (what[2] - what[0]) * (what[3] - what[1])
-    return (pixels * pixel // 4096 + 2) * 4096
+def _pixels(what: What) -> int:
+    return what[0] * what[1] if len(what) == 2 else (what[2] - what[0]) * (what[3] - what[1])
+
+
+def _bytes(content: int) -> int:
+    """What a file takes on disk, in blocks of a file system."""
+    return (content // 4096 + 2) * 4096
 
 
 def chosen(asked: Iterable[Wish], budget: int) -> list[Wish]:
