@@ -100,12 +100,43 @@ def cast_shadows(camera: Camera, meshes: Sequence[Mesh], towards: np.ndarray, st
     return 1 - (1 - sunless) * (1 - below)
 
 
-def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Lens:
+    """What a camera adds to the light that falls into it.
+
+    Attributes:
+        blur: Standard deviation, px; 0 for none.
+        gain: Factors on the channels around a middle grey (3,).
+        brightness: Grey values added.
+        vignette: Share of light that the corners lose, halved.
+        grain: Standard deviation of the sensor's noise, grey values.
+        shift: Where in the tile of noise a picture begins (2,), px.
+    """
+
+    blur: float
+    gain: np.ndarray
+    brightness: float
+    vignette: float
+    grain: float
+    shift: tuple[int, int]
+
+
+def sample_lens(rng: np.random.Generator, width: int) -> Lens:
+    """Draws a lens for pictures ``width`` px wide."""
+    blur = width / 512 * rng.uniform(0.3, 0.8) if rng.random() < 0.3 else 0.0
+    contrast, brightness = rng.uniform(0.95, 1.25), rng.uniform(-6, 28)
+    gain = (contrast * rng.uniform(0.95, 1.05, 3)).astype(np.float32)
+    vignette = rng.uniform(0, 0.14)
+    across, down = rng.integers(0, 512, 2)
+    return Lens(blur, gain, brightness, vignette, rng.uniform(0.5, 5), (int(across), int(down)))
+
+
+def photograph(image: np.ndarray, lens: Lens) -> np.ndarray:
     """Exposure, colour cast, vignette, blur and noise.
 
     Args:
-        rng: Source of randomness.
         image: BGR (H, W, 3), float32, 0 to 255.
+        lens: What to add.
 
     Returns:
         BGR (H, W, 3), uint8.
@@ -113,20 +144,15 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     import cv2
 
     height, width = image.shape[:2]
-    scale = width / 512
-    if rng.random() < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), scale * rng.uniform(0.3, 0.8))
-    contrast, brightness = rng.uniform(0.95, 1.25), rng.uniform(-6, 28)
-    cast = rng.uniform(0.95, 1.05, 3)
+    if lens.blur:
+        image = cv2.GaussianBlur(image, (0, 0), lens.blur)
     y, x = np.ogrid[-1:1:height * 1j, -1:1:width * 1j]
-    vignette = (1 - rng.uniform(0, 0.14) * (x * x + y * y)).astype(np.float32)
-    across, down = rng.integers(0, 512, 2)
-    tile = np.roll(_smooth_noise(512, 0.0), (down, across), (0, 1))
+    vignette = (1 - lens.vignette * (x * x + y * y)).astype(np.float32)
+    tile = np.roll(_smooth_noise(512, 0.0), lens.shift[::-1], (0, 1))
     grain = np.tile(tile, (-(-height // 512), -(-width // 512)))[:height, :width]
-    grain = grain * np.float32(rng.uniform(0.5, 5))
-    gain = (contrast * cast).astype(np.float32)
-    image = image * gain
-    image += np.float32(120 + brightness) - 120 * gain
+    grain = grain * np.float32(lens.grain)
+    image = image * lens.gain
+    image += np.float32(120 + lens.brightness) - 120 * lens.gain
     image *= vignette[..., None]
     image += grain[..., None] + np.float32(0.5)
     return np.clip(image, 0, 255, out=image).astype(np.uint8)

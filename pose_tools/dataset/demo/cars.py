@@ -59,13 +59,14 @@ class CarShape:
     spokes: int
 
 
-def sample_shape(rng: np.random.Generator) -> CarShape:
+def sample_shape(rng: np.random.Generator, body: str = "") -> CarShape:
     """Draws a body and its measures.
 
     Args:
         rng: Source of randomness.
+        body: Which of :data:`BODIES` it must be; drawn where it is left out.
     """
-    body = str(rng.choice(list(BODIES), p=(0.3, 0.25, 0.2, 0.12, 0.13)))
+    body = body or str(rng.choice(list(BODIES), p=(0.3, 0.25, 0.2, 0.12, 0.13)))
     lengths, widths, heights, cabin, roof, waists = BODIES[body]
     length, width, height, waist = (rng.uniform(*r) for r in (lengths, widths, heights, waists))
     radius = rng.uniform(0.31, 0.34) * height / 1.5 if body != "van" else rng.uniform(0.33, 0.37)
@@ -78,6 +79,11 @@ def sample_shape(rng: np.random.Generator) -> CarShape:
         roof=((roof[0] + max(shift, 0)) * length, (roof[1] + shift) * length),
         axles=(-length / 2 + rng.uniform(0.18, 0.21) * length, length / 2 - rng.uniform(0.17, 0.2) * length),
         wheel_radius=radius, wheel_width=rng.uniform(0.2, 0.25), spokes=int(rng.integers(5, 8)))
+
+
+def sample_paint(rng: np.random.Generator) -> np.ndarray:
+    """Draws the BGR (3,) of a body."""
+    return np.clip(np.array(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.85, 1.1), 0, 245)
 
 
 def car_keypoints(shape: CarShape) -> np.ndarray:
@@ -104,12 +110,13 @@ def wheel_face(shape: CarShape) -> float:
     return shape.width / 2 + 0.015
 
 
-def car_mesh(shape: CarShape, paint: Colour) -> Mesh:
+def car_mesh(shape: CarShape, paint: Colour, roll: float = 0.0) -> Mesh:
     """Builds a car.
 
     Args:
         shape: Its measures.
         paint: BGR of the body.
+        roll: How far the wheels have turned while the car drove ahead, radians.
     """
     build = MeshBuilder(centre=np.array([0, 0, shape.shoulder]))
     grid = _body_grid(shape)
@@ -120,7 +127,7 @@ def car_mesh(shape: CarShape, paint: Colour) -> Mesh:
     _add_cabin(build, shape, paint)
     for x in shape.axles:
         for side in (1, -1):
-            _add_wheel(build, shape, x, side)
+            _add_wheel(build, shape, x, side, roll)
     return build.build()
 
 
@@ -274,7 +281,7 @@ def _add_glass(build: MeshBuilder, quad: np.ndarray, across: tuple[float, float]
     build.face(streak, tuple(c + 52 for c in GLASS), decal=True)
 
 
-def _add_wheel(build: MeshBuilder, shape: CarShape, x: float, sign: int) -> None:
+def _add_wheel(build: MeshBuilder, shape: CarShape, x: float, sign: int, roll: float) -> None:
     """Tyre, rim and spokes; ``sign`` is 1 on the left side and -1 on the right."""
     radius, outer = shape.wheel_radius, sign * wheel_face(shape)
     faces = (outer - sign * shape.wheel_width, outer)
@@ -287,7 +294,7 @@ def _add_wheel(build: MeshBuilder, shape: CarShape, x: float, sign: int) -> None
     disc(0.7, CHROME)
     step = 2 * np.pi / shape.spokes
     for spoke in range(shape.spokes):
-        angles = spoke * step + np.array([0.22, 0.78, 0.68, 0.32]) * step
+        angles = spoke * step + np.array([0.22, 0.78, 0.68, 0.32]) * step - roll
         radii = radius * np.array([0.6, 0.6, 0.24, 0.24])
         gap = np.full((4, 3), outer)
         gap[:, 0], gap[:, 2] = x + radii * np.cos(angles), radius + radii * np.sin(angles)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pose_tools.dataset.demo.backdrop import ASPHALT, FIELD, Ground, strip
 from pose_tools.dataset.demo.camera import Camera, clip_to_picture, standing_camera
-from pose_tools.dataset.demo.cars import PAINTS, CarShape, car_mesh, sample_shape
+from pose_tools.dataset.demo.cars import CarShape, car_mesh, sample_paint, sample_shape
 from pose_tools.dataset.demo.mesh import Mesh, yaw_matrix
 from pose_tools.dataset.demo.props import TALL, sample_prop
 from pose_tools.dataset.demo.raster import Light
@@ -87,7 +87,7 @@ def sample_layout(rng: np.random.Generator, size: tuple[int, int], views: str = 
         if cars:
             break
     props = _place_props(rng, plan, distance)
-    light, shadow = _sample_light(rng)
+    light, shadow = sample_light(rng)
     return Layout(camera, cars, props, ground, light, shadow)
 
 
@@ -107,7 +107,7 @@ def _sample_camera(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Cam
     return standing_camera(size, focal, height, pitch, rng.normal(0, 0.015)), distance
 
 
-def _sample_light(rng: np.random.Generator) -> tuple[Light, float]:
+def sample_light(rng: np.random.Generator) -> tuple[Light, float]:
     """Sun from anywhere above, or an overcast sky; and how dark shadows are."""
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.2)
     level = np.cos(elevation)
@@ -147,10 +147,47 @@ def _street(rng: np.random.Generator, distance: float) -> tuple[Ground, list[Pos
     return _road_at(rng, distance, rng.choice((-1, 1)) * np.pi / 2 + rng.uniform(-1, 1) * np.pi / 6)
 
 
-def _road_at(rng: np.random.Generator, distance: float, angle: float) -> tuple[Ground, list[Pose]]:
-    """A road with kerbs; cars keep to the right or are parked along it."""
+@dataclass(frozen=True)
+class Road:
+    """A straight road with two lanes each way, of which the outer ones are for parking.
+
+    Attributes:
+        ground: What it looks like.
+        origin: A point on its middle line (2,), metres, world.
+        angle: Its direction, radians, world.
+        half: Half its width, metres.
+    """
+
+    ground: Ground
+    origin: np.ndarray
+    angle: float
+    half: float
+
+    @property
+    def lanes(self) -> tuple[float, float]:
+        """How far the middles of the driving and of the parking lane are from the middle line, metres."""
+        return 1.6, self.half - 1.15
+
+    def to_world(self, along: float, across: float) -> np.ndarray:
+        """Maps metres along and to the left of the middle line to the world (2,)."""
+        return self.origin + yaw_matrix(self.angle)[:2, :2] @ (along, across)
+
+    def yaw(self, across: float) -> float:
+        """Direction of travel, radians: cars keep to the right."""
+        return self.angle + (np.pi if across > 0 else 0)
+
+
+def sample_road(rng: np.random.Generator, distance: float, angle: float, jitter: float = 3.0) -> Road:
+    """Draws a road with kerbs and pavements.
+
+    Args:
+        rng: Source of randomness.
+        distance: How far ahead of the camera it is, metres.
+        angle: Its direction, radians, world.
+        jitter: How much nearer or farther it may be, metres.
+    """
     turn = yaw_matrix(angle)[:2, :2]
-    origin = np.array([distance, 0]) + turn @ (0, rng.uniform(-3, 3))
+    origin = np.array([distance, 0]) + turn @ (0, rng.uniform(-jitter, jitter))
     half = rng.uniform(5.2, 6)
 
     def line(across: float, start: float, end: float, width: float) -> np.ndarray:
@@ -163,13 +200,19 @@ def _road_at(rng: np.random.Generator, distance: float, angle: float) -> tuple[G
     ground.areas.append((line(0, -120, 120, 2 * half), ASPHALT[rng.integers(len(ASPHALT))]))
     for start in np.arange(-30, 30, 6.0):
         ground.areas.append((line(0, start, start + 3, 0.15), (215, 215, 215)))
+    return Road(ground, origin, angle, half)
+
+
+def _road_at(rng: np.random.Generator, distance: float, angle: float) -> tuple[Ground, list[Pose]]:
+    """A road with kerbs; cars keep to the right or are parked along it."""
+    road = sample_road(rng, distance, angle)
     poses = []
     for _ in range(60):
         side = rng.choice((-1, 1))
-        lane = side * rng.choice((1.6, half - 1.15))
-        where = origin + turn @ (rng.uniform(-16, 16), lane + rng.normal(0, 0.1))
-        poses.append((*where, angle + (np.pi if side > 0 else 0) + rng.normal(0, 0.05)))
-    return ground, poses
+        lane = side * rng.choice(road.lanes)
+        where = road.to_world(rng.uniform(-16, 16), lane + rng.normal(0, 0.1))
+        poses.append((*where, road.yaw(lane) + rng.normal(0, 0.05)))
+    return road.ground, poses
 
 
 def _open_ground(rng: np.random.Generator, distance: float) -> tuple[Ground, list[Pose]]:
@@ -197,7 +240,7 @@ def _place_car(rng: np.random.Generator, plan: _Plan, pose: Pose) -> PlacedCar |
     hull = _hull_corners(shape) @ rotation.T + translation
     if not _add(plan, hull, _rectangle(half, rotation, translation), is_car=True):
         return None
-    paint = np.clip(np.array(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.85, 1.1), 0, 245)
+    paint = sample_paint(rng)
     return PlacedCar(shape, car_mesh(shape, paint).moved(rotation, translation), rotation, translation)
 
 

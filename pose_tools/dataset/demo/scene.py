@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_tools.dataset.demo.backdrop import cast_shadows, paint_backdrop, photograph
+from pose_tools.dataset.demo.backdrop import cast_shadows, paint_backdrop, photograph, sample_lens
 from pose_tools.dataset.demo.camera import Camera
 from pose_tools.dataset.demo.cars import CarShape, car_keypoints
 from pose_tools.dataset.demo.layout import Layout, sample_layout
@@ -91,7 +91,7 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 384), v
         cover = rendering.colour[..., 3:].astype(np.float32) / 255
         backdrop *= 1 - cover
         backdrop += rendering.colour[..., :3]
-        image = photograph(rng, backdrop)
+        image = photograph(backdrop, sample_lens(rng, size[0]))
         cars = tuple(
             label_car(layout.camera, car.shape, car.rotation, car.translation, car.mesh,
                       [*meshes[:i], *meshes[i + 1:]], share)
