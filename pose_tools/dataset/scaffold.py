@@ -20,6 +20,7 @@ _DERIVED = "# ---- derived"
 _SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("左", "右"))
 _LETTERS = (("l", "r"), ("L", "R"))
 _DEFAULT_SIGMA = 0.05
+_MODEL_POINTS_SAID = "# Where the keypoints of a typical object are, in metres: x forward, y to its own left, z up."
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def meta_text(name: str, names: KeypointSet, data_root: str, template: str) -> s
         "# OKS sigma of each keypoint: how far annotators differ, as a share of the object's scale "
         "(sqrt of its area).",
         _sigma_lines(names.sigmas),
+        *([_MODEL_POINTS_SAID, _listing("model_points", names.model_points, 4)] if names.model_points else ()),
         f"\ndata_root = {data_root.rstrip('/') + '/'!r}",
         "train_ann_file = 'train_coco.json'",
         "val_ann_file = 'val_coco.json'",

@@ -4,14 +4,19 @@ It is written down once, in ``configs/_base_/NAME/meta.py``, and read here witho
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union
+
+import numpy as np
 
 from pose_tools.console import Fault, FaultsError, UserError
 
 Pair = tuple[str, str]
+Rgb = tuple[int, int, int]
+Point3d = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class KeypointSet:
         links: Pairs of keypoint names to join by a line.
         sigmas: K OKS standard deviations as shares of the object scale, or empty when unknown.
         mirror: Whether a mirrored picture of the object could be a real one; ``False`` for a clock face.
+        model_points: K points (x, y, z) of a typical object in metres, or empty when unknown: x forward, y to its own
+            left, z up, the origin on the ground below its middle. Poses in space are found with them. They are no fact
+            by which sets differ.
+        colours: K colours in which mmpose draws the keypoints, or empty when unknown; no fact by which sets differ.
+        link_colours: One for each link, likewise.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +43,9 @@ class KeypointSet:
     links: tuple[Pair, ...] = ()
     sigmas: tuple[float, ...] = ()
     mirror: bool = True
+    model_points: tuple[Point3d, ...] = field(default=(), compare=False)
+    colours: tuple[Rgb, ...] = field(default=(), compare=False)
+    link_colours: tuple[Rgb, ...] = field(default=(), compare=False)
 
     @property
     def flip_indices(self) -> tuple[int, ...]:
@@ -76,7 +89,25 @@ class KeypointSet:
                   if not (isinstance(s, (int, float)) and s > 0)]
         if not isinstance(self.mirror, bool):
             found.append(Fault(file, f"{self.mirror!r} is neither True nor False", "mirror"))
+        return found + self._faults_in_space(file)
+
+    def _faults_in_space(self, file: Union[str, Path]) -> list[Fault]:
+        """What contradicts itself among the model points."""
+        points, what = self.model_points, "model_points"
+        found = []
+        if points and len(points) != len(self.keypoints):
+            found.append(Fault(file, f"has {len(points)} points for {len(self.keypoints)} keypoints", what))
+        bad = [point for point in points if not _is_point(point)]
+        found += [Fault(file, f"{point!r} is not x, y and z in metres", what) for point in bad]
+        if points and not found and np.linalg.matrix_rank(np.subtract(points, points[0]), tol=1e-6) < 2:
+            found.append(Fault(file, "all points lie on one line, which no pose can be found from", what))
         return found
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 3 and all(
+        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+        for number in value)
 
 
 def _pairs(value: Sequence[Sequence[str]]) -> tuple[Pair, ...]:
@@ -87,8 +118,8 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
     """Builds a keypoint set from the names that ``meta.py`` defines, which are those a loaded config has.
 
     Args:
-        values: Holds ``classes`` and ``keypoints``, and perhaps ``swaps``, ``links``, ``sigmas`` and
-            ``mirror``.
+        values: Holds ``classes`` and ``keypoints``, and perhaps ``swaps``, ``links``, ``sigmas``,
+            ``mirror`` and ``model_points``.
         file: Named in the errors.
 
     Returns:
@@ -112,9 +143,11 @@ def keypoint_set_from_dict(values: dict[str, Any], file: Union[str, Path]) -> Ke
             swaps=_pairs(values.get("swaps", ())),
             links=_pairs(values.get("links", ())),
             sigmas=tuple(values.get("sigmas", ())),
-            mirror=values.get("mirror", True))
+            mirror=values.get("mirror", True),
+            model_points=tuple(tuple(point) if isinstance(point, list) else point
+                               for point in values.get("model_points") or ()))
     except TypeError as error:
-        what = f"classes, keypoints, swaps, links and sigmas must be lists: {error}"
+        what = f"classes, keypoints, swaps, links, sigmas and model_points must be lists: {error}"
         raise UserError(f"{file}: {what}") from error
     if faults := found.faults(file):
         raise FaultsError(faults)

@@ -25,6 +25,13 @@ links = (
 )
 # OKS sigma of each keypoint: how far annotators differ, as a share of the object's scale (sqrt of its area).
 sigmas = (0.05, ) * len(keypoints)
+# Where the keypoints of a typical car are, in metres: x forward, y to its own left, z up, from the ground below its
+# middle; predict.py --pnp finds heading and position with them. The mean of the rendered demo's cars, which are as
+# large as real ones (here 4.56 m long, wheelbase 2.83 m); () when unknown.
+model_points = (
+    (2.28, 0.75, 0.53), (-2.28, 0.82, 0.53), (1.44, 0.93, 0.345), (-1.39, 0.93, 0.345),
+    (2.28, -0.75, 0.53), (-2.28, -0.82, 0.53), (1.44, -0.93, 0.345), (-1.39, -0.93, 0.345),
+)
 
 data_root = 'data/carpose/'
 train_ann_file = 'train_coco.json'

@@ -13,7 +13,7 @@ _OF_TASK = {
     "pose": ("bbox_padding", "simcc_split_ratio", "flip_test", "use_udp"),
     "detector": ("pad_value", "score_threshold", "nms_threshold", "nms_pre", "max_per_image"),
 }
-_OF_KEYPOINTS = ("keypoints", "swaps", "links", "sigmas", "mirror")
+_OF_KEYPOINTS = ("keypoints", "swaps", "links", "sigmas", "mirror", "model_points")
 
 
 def false_claims(facts: ModelFacts, exported: ModelFacts, checkpoint: Path) -> list[str]:

@@ -99,6 +99,8 @@ class ModelFacts:
         if self.keypoint_set is not None:
             for key in ("keypoints", "swaps", "links", "sigmas", "mirror"):
                 values[key] = _to_json(getattr(self.keypoint_set, key))
+            if self.keypoint_set.model_points:
+                values["model_points"] = _to_json(self.keypoint_set.model_points)
         return values
 
     @classmethod
@@ -166,7 +168,7 @@ def _parse(values: Mapping[str, str], path: Union[str, Path]) -> tuple[dict[str,
 
 def _keypoint_set(values: Mapping[str, str], classes: Sequence[str], path: Union[str, Path]) -> KeypointSet:
     read: dict[str, Any] = {"classes": classes}
-    for key in ("keypoints", "swaps", "links", "sigmas", "mirror"):
+    for key in ("keypoints", "swaps", "links", "sigmas", "mirror", "model_points"):
         if key in values:
             try:
                 read[key] = json.loads(values[key])
