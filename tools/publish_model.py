@@ -35,6 +35,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                                               "where a release folder is made")
     add("--metrics", metavar="FILE", help="JSON file of scores, as tools/test.py writes it; by default the run's own")
     add("--config", metavar="FILE", help="the config, where the checkpoint carries none")
+    add("--calibration", metavar="FILE", help="what tools/calibrate.py wrote for IN: scores become probabilities")
     add("--precision", choices=("fp16", ), help="round the weights: half the bytes; NAME becomes NAME-fp16")
     add("--date", metavar="YYYYMMDD", help="date in the name (default: the day the checkpoint was saved; today "
                                            "where it does not say)")

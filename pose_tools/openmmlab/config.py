@@ -61,16 +61,20 @@ def embedded_config(path: Union[str, Path]) -> Optional[Config]:
         path: A checkpoint of a run, or a published one.
 
     Returns:
-        The config, or ``None`` where there is none.
+        The config, or ``None`` where there is none. What the file says of its scores, JSON, is in it as
+        ``calibration``.
 
     Raises:
         UserError: The file is missing, unsafe or broken.
     """
     from pose_tools.weights.embedded import check_model_types
 
-    text, values = embedded_values(path)
+    meta = _meta_of(path)
+    text, values = _config_in(meta, path)
     if values is None:
         return None
+    if isinstance(meta.get("calibration"), str):
+        values["calibration"] = meta["calibration"]
     dataset = (values.get("test_dataloader") or {}).get("dataset") or {}
     for built in (values.get("model"), dataset.get("pipeline")):
         check_model_types(built, path)
@@ -89,11 +93,21 @@ def embedded_values(path: Union[str, Path]) -> tuple[str, Optional[dict[str, Any
     Raises:
         UserError: The file is missing, unsafe or broken.
     """
+    return _config_in(_meta_of(path), path)
+
+
+def _meta_of(path: Union[str, Path]) -> dict[str, Any]:
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
-    from pose_tools.weights.embedded import parse_config_text
 
     checkpoint = load_checkpoint_file(path)
-    text = checkpoint.get("meta", {}).get("cfg") if isinstance(checkpoint, dict) else None
+    meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
+    return meta if isinstance(meta, dict) else {}
+
+
+def _config_in(meta: dict[str, Any], path: Union[str, Path]) -> tuple[str, Optional[dict[str, Any]]]:
+    from pose_tools.weights.embedded import parse_config_text
+
+    text = meta.get("cfg")
     return (text, parse_config_text(text, path)) if isinstance(text, str) else ("", None)
 
 

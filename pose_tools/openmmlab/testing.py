@@ -49,8 +49,21 @@ class TestOptions:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def _read_boxes(path: Path, image_ids: set[int]) -> list[dict[str, Any]]:
-    """Reads a detector's boxes in COCO results format, naming what is wrong with them."""
+def read_boxes(path: Path, image_ids: set[int], bbox_thr: float) -> list[dict[str, Any]]:
+    """Reads a detector's boxes in COCO results format, naming what is wrong with them.
+
+    Args:
+        path: As ``tools/test.py`` writes it for a detector.
+        image_ids: Of the data set.
+        bbox_thr: A score that at least one must have.
+
+    Returns:
+        All of them.
+
+    Raises:
+        UserError: There is no such file, it is not JSON, or there is nothing to use.
+        FaultsError: It holds something else; all of it is listed.
+    """
     try:
         boxes = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,16 +72,16 @@ def _read_boxes(path: Path, image_ids: set[int]) -> list[dict[str, Any]]:
         raise UserError(f"{path}: is not JSON: {error}") from error
     if faults := result_faults(boxes, path, image_ids):
         raise FaultsError(fold_faults(faults), f"{len(faults)} faults")
+    if not any(box["score"] >= bbox_thr for box in boxes):
+        what = f"of its {len(boxes)} detections none has a score of {bbox_thr:g}" if boxes else "holds no detection"
+        raise UserError(f"{path}: {what}, so there is nothing to test")
     return boxes
 
 
 def _use_boxes(cfg: Config, path: Path, bbox_thr: float) -> None:
     dataset = cfg.test_dataloader.dataset
     image_ids = {image["id"] for image in load_coco(annotation_file(dataset))["images"]}
-    boxes = _read_boxes(path, image_ids)
-    if not any(box["score"] >= bbox_thr for box in boxes):
-        what = f"of its {len(boxes)} detections none has a score of {bbox_thr:g}" if boxes else "holds no detection"
-        raise UserError(f"{path}: {what}, so there is nothing to test")
+    read_boxes(path, image_ids, bbox_thr)
     dataset.type = "DetectedBoxesDataset"
     dataset.bbox_file, dataset.bbox_thr = str(path), bbox_thr
 

@@ -9,6 +9,7 @@ from typing import Optional
 
 from pose_tools.console import Fault, FaultsError, UserError, table
 from pose_tools.console.atomic import write_whole
+from pose_tools.formats.calibration import read_calibration
 from pose_tools.weights.release.folder import DrawSample, Wishes, check_replaceable, name_fault, write_release
 from pose_tools.weights.release.licences import MOST_CHARACTERS
 from pose_tools.weights.release.machine_paths import ROOT
@@ -33,7 +34,8 @@ def publish(args: Namespace, faults: Sequence[Fault] = (), draw: Optional[DrawSa
     """
     _check(args, faults)
     folder, name = folder_and_name(args.out) if args.out else (None, None)
-    prepared = prepare(args.checkpoint, name, args.metrics, args.config, args.date, args.precision)
+    prepared = prepare(args.checkpoint, name, args.metrics, args.config, args.date, args.precision,
+                       args.calibration)
     _tell_leaks(prepared)
     if not (args.local_dir or args.to):
         _tell(prepared.write(Path(folder or ".")), prepared)
@@ -62,7 +64,8 @@ def _check(args: Namespace, faults: Sequence[Fault]) -> None:
         found.append(Fault(source, "is a folder, not a checkpoint" if source.is_dir() else "no such file"))
     if args.config and not Path(args.config).is_file():
         found.append(Fault(args.config, "no such config"))
-    checks = [(metrics_in_file, args.metrics), (check_date, args.date), (repository_of, args.to)]
+    checks = [(metrics_in_file, args.metrics), (read_calibration, args.calibration), (check_date, args.date),
+              (repository_of, args.to)]
     if args.local_dir:
         checks.append((lambda folder: check_replaceable(Path(folder), args.overwrite, [source]), args.local_dir))
     for check, value in checks:

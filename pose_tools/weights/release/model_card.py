@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pose_tools.weights.release.calibration import told_calibration
 from pose_tools.weights.release.facts import DETECTION, FRAMEWORKS, POSE, Facts
 from pose_tools.weights.release.half import FP16
 from pose_tools.weights.release.licences import licence_header
@@ -116,6 +117,8 @@ def _model(card: Card) -> str:
             ["classes", listed(facts.classes) or "not recorded"],
             *([text(what.replace("_", " ")), code(name)] for what, name in facts.parts.items()),
             ["values in its weights", f"{facts.values:,}"]]
+    if card.meta.get("calibration"):
+        rows.append(["keypoint scores", text(told_calibration(card.meta["calibration"]))])
     if card.meta.get("precision") == FP16:
         rows.append(["stored as", "fp16, but for the statistics of normalisation; whatever loads them makes fp32 of "
                                   "them. Scores that the training counted are of the weights before they were rounded"])

@@ -21,6 +21,7 @@ from pose_tools.console.atomic import temporary_beside, to_disk
 from pose_tools.weights.embedded import parse_config_text, replace_in_config_text
 from pose_tools.weights.hashes import hash_in_name, sha256_of
 from pose_tools.weights.pretrained import state_dict_of
+from pose_tools.weights.release.calibration import stored_calibration
 from pose_tools.weights.release.half import FP16, SUFFIX, Rounding, is_half, rounding_of, to_half
 from pose_tools.weights.release.machine_paths import ROOT, machine_paths, without_machine_paths
 from pose_tools.weights.release.metrics import metrics_in_checkpoint, metrics_in_file
@@ -138,12 +139,13 @@ def folder_and_name(out: PathLike) -> tuple[Path, str | None]:
 
 
 def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None = None,
-            config: PathLike | None = None, date: str | None = None, precision: str | None = None) -> Prepared:
+            config: PathLike | None = None, date: str | None = None, precision: str | None = None,
+            calibration: PathLike | None = None) -> Prepared:
     """Makes the bytes of a release checkpoint.
 
     Args:
         source: A checkpoint of mmengine: ``work_dirs/X/best_*.pth``; or a published file, which is taken as it
-            is where neither name nor scores nor config are to be others.
+            is where neither name nor scores nor config nor calibration are to be others.
         name: What to call it; that of its config by default.
         metrics: A JSON file of scores, such as ``tools/test.py`` writes, instead of those in the checkpoint.
         config: The config it was trained with, where the checkpoint carries none.
@@ -151,9 +153,12 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
             bytes do not depend on it.
         precision: ``fp16`` to round the weights, which ``-fp16`` at the end of the name then says; by default
             they stay as they are.
+        calibration: What ``tools/calibrate.py`` wrote for exactly these weights; by default that of the source,
+            where it has one.
 
     Raises:
-        UserError: The source cannot be read, is hostile, holds no weights or no config, or has diverged.
+        UserError: The source cannot be read, is hostile, holds no weights or no config, or has diverged; or the
+            calibration is of other weights or keypoints.
     """
     from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 
@@ -167,9 +172,10 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
     values = parse_config_text(text, source)
     before = _PUBLISHED.fullmatch(source.name) if _is_published(source, checkpoint) else None
     name = name or (before["name"] if before else _own_name(meta, source))
+    calibrated = stored_calibration(meta, calibration, weights, values, source)
     if precision == FP16 and not name.endswith(SUFFIX):
         name += SUFFIX
-    if before and before["name"] == name and metrics is None and config is None:
+    if before and before["name"] == name and metrics is None and config is None and calibration is None:
         leaks = tuple(machine_paths([values, {key: value for key, value in meta.items() if key != "cfg"}]))
         return Prepared(source, name, date or before["date"], source.read_bytes(), values, leaks=leaks)
     # What was true of the training machine only is not published.
@@ -183,6 +189,8 @@ def prepare(source: PathLike, name: str | None = None, metrics: PathLike | None 
         state_dict=stored)
     if is_half(stored):
         content["meta"]["precision"] = FP16
+    if calibrated:
+        content["meta"]["calibration"] = calibrated
     return Prepared(source, name, date or _day_saved(meta), to_bytes(content), values, config is not None,
                     rounding=rounding_of(plain, stored) if stored is not plain else None)
 
