@@ -13,8 +13,8 @@ from typing import Any
 
 from pose_tools.console import UserError
 
-_MODEL_TYPE = re.compile(r"((mmdet|mmpose)\.)?[A-Za-z_]\w*")
-_SCOPES = (None, "mmdet", "mmpose", "mmengine")
+_MODEL_TYPE = re.compile(r"((mmdet|mmpose|mmpretrain)\.)?[A-Za-z_]\w*")
+_SCOPES = (None, "mmdet", "mmpose", "mmpretrain", "mmengine")
 
 
 def parse_config_text(text: str, file: str | Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def install() -> None:
         distributed,
         keypoint_order,
         late_compiler,
+        mmpretrain_parts,
         safe_load,
         torchvision_absent,
     )
@@ -43,6 +44,7 @@ def install() -> None:
     late_compiler.install()
     coco_evaluation.install()
     annotation_loading.install()
+    mmpretrain_parts.keep_out()
 
 
 __all__ = ["install"]

@@ -43,18 +43,22 @@ class Catalog:
         """Looks an entry up.
 
         Args:
-            name: As a catalog or an index has it; upper and lower case count.
+            name: As a catalog or an index has it, or of a model's config; upper and lower case count.
 
         Raises:
             UserError: There is none; the nearest names are in the message.
         """
-        entry = self.listed.get(name) or index_entries().get(name)
+        entry = self.listed.get(name) or index_entries().get(name) or self._of_config(name)
         if entry is None:
             known = [*self.listed, *index_entries()]
             near = difflib.get_close_matches(name, known, 3) or [each for each in known if name.lower() in each.lower()]
             hint = f"; did you mean {', '.join(near[:3])}?" if near else ""
             raise UserError(f"there is no model called {name!r}{hint} (tools/download_weights.py --list --search WORD)")
         return entry
+
+    def _of_config(self, config: str) -> Entry | None:
+        """The model that was trained with a config of that name."""
+        return next((entry for entry in self.listed.values() if entry.config == config), None) if config else None
 
     def search(self, word: str) -> list[Entry]:
         """Finds entries in whose name, title, task, classes, markers, framework or files all words stand.
