@@ -99,9 +99,9 @@ def _faults_of(error: UserError) -> list[Fault]:
 def _pictures(options: BenchmarkOptions, folder: Path) -> list[Path]:
     if options.images is None:
         return [make_picture(folder / "made.jpg")]
-    from pose_tools.inference.batch import find_images
+    from pose_tools.inference.sample import find_pictures
 
-    return find_images([options.images])[:MOST_PICTURES]
+    return find_pictures([options.images])[:MOST_PICTURES]
 
 
 def _time_all(subjects: Sequence[Subject], options: BenchmarkOptions) -> None:

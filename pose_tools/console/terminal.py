@@ -10,20 +10,21 @@ from typing import Optional, TypeVar
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], what: str, total: Optional[int] = None) -> Iterable[Item]:
+def progress(items: Iterable[Item], what: str, total: Optional[int] = None, unit: str = "") -> Iterable[Item]:
     """Iterates with a progress bar on stderr; silent where stderr is not a terminal.
 
     Args:
         items: What to go through.
         what: A short label such as ``"reading"``.
         total: Number of items where ``items`` has no length.
+        unit: What they are, for the speed.
 
     Returns:
         An iterable over the same items.
     """
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, total=total, disable=None, leave=False, unit="")
+    return tqdm(items, desc=what, total=total, disable=None, leave=False, unit=unit)
 
 
 def _width(text: str) -> int:

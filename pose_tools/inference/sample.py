@@ -30,13 +30,12 @@ def plan_sample(picture: Optional[Path], images: Sequence[Path], det: Optional[P
         What is wrong with these; and a function that takes the published checkpoint and the file to write,
         writes the same bytes each time, and says what the picture shows. None where there is to be none.
     """
-    from pose_tools.inference.batch import find_images
     from pose_tools.report.draw import imread
 
     faults = [Fault(det, "no such file")] if det and not det.is_file() else []
     pictures: list[Path] = []
     try:
-        pictures = [picture] if picture else find_images(images)[:MOST_PICTURES] if images else []
+        pictures = [picture] if picture else find_pictures(images)[:MOST_PICTURES] if images else []
         for path in pictures:
             imread(path)
     except UserError as error:
@@ -45,6 +44,23 @@ def plan_sample(picture: Optional[Path], images: Sequence[Path], det: Optional[P
     if picture:
         return faults, partial(_take, picture)
     return faults, partial(_draw, pictures, det) if images else None
+
+
+def find_pictures(inputs: Sequence[Path]) -> list[Path]:
+    """Lists picture files, those of folders sorted by name.
+
+    Args:
+        inputs: Pictures, and folders of them.
+
+    Raises:
+        UserError: An input does not exist, or there is no picture at all.
+    """
+    from pose_tools.inference.media import open_sources
+
+    found = [source.path for source in open_sources(list(inputs)) if source.kind == "image" and source.path]
+    if not found:
+        raise UserError(f"no picture in {', '.join(map(str, inputs))}")
+    return found
 
 
 def _take(picture: Path, _published: Path, target: Path) -> str:

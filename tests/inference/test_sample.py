@@ -29,7 +29,7 @@ def test_the_first_pictures_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("make, what", [
-    (lambda folder: folder / "none.jpg", "no such file or folder"), (lambda folder: folder, "no image in"),
+    (lambda folder: folder / "none.jpg", "no such file or folder"), (lambda folder: folder, "holds no picture"),
     (lambda folder: (folder / "x.jpg").write_bytes(b"x") and folder / "x.jpg", "not a picture")])
 def test_what_cannot_be_shown_is_a_fault(make, what, tmp_path):
     [fault] = plan_sample(None, [make(tmp_path)], None)[0]

@@ -29,7 +29,7 @@ def can_run(backend: str, path: Path) -> bool:
 
 
 def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "auto", precision: str = "auto",
-                 threads: Optional[int] = None, meta: Optional[Path] = None) -> Backend:
+                 threads: Optional[int] = None, meta: Optional[Path] = None, streams: int = 1) -> Backend:
     """Opens a model file with the library for it.
 
     Args:
@@ -39,6 +39,9 @@ def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "a
         precision: One of :data:`PRECISIONS`; ``auto`` is fp32 unless the file was exported for another.
         threads: Of a run; None leaves it to the library.
         meta: A ``meta.py`` that names classes and keypoints, for a file that does not say what it is.
+        streams: Runs that go on at once, each from a thread of its own. A backend may always be used by several
+            threads. OpenVINO shares ``threads * streams`` out among them; with several streams PyTorch's threads are
+            left as they are, since each thread has to set them for itself.
 
     Raises:
         UserError: The file is missing, broken, of another kind or not what it says; or the library does not run it, or
@@ -58,9 +61,13 @@ def open_backend(path: Union[str, Path], backend: str = "auto", device: str = "a
     if chosen == "torch":
         from pose_tools.inference.runtime.torch_backend import TorchBackend as Chosen
     elif chosen == "openvino":
-        from pose_tools.inference.runtime.openvino_backend import OpenVinoBackend as Chosen
+        from pose_tools.inference.runtime.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(path, device, precision, threads, meta, streams)
     else:
         from pose_tools.inference.runtime.onnxruntime_backend import OnnxRuntimeBackend as Chosen
+    if chosen == "torch" and streams > 1:
+        threads = None
     return Chosen(path, device, precision, threads, meta)
 
 

@@ -1,6 +1,7 @@
 """A detector: pictures in, boxes out."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -10,16 +11,19 @@ from pose_tools.inference.runtime.backend import Backend
 from pose_tools.inference.runtime.pixels import InputMemory, check_image, letterbox
 from pose_tools.inference.runtime.stages import StageClock
 
+Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 
 class DetectorModel:
     """Finds objects.
 
     The results are those of mmdet's ``inference_detector``. Not for several threads at once: memory is kept between
-    calls.
+    calls. Several of them may share a backend, one for each thread.
 
     Args:
         backend: Of a detector.
         score_threshold: Least score of a box; None keeps all that the model gives.
+        batch_size: Most pictures in one run, where the file does not fix their number.
 
     Attributes:
         clock: Where the time went.
@@ -28,16 +32,17 @@ class DetectorModel:
         UserError: The model is no detector.
     """
 
-    def __init__(self, backend: Backend, score_threshold: Optional[float] = None) -> None:
+    def __init__(self, backend: Backend, score_threshold: Optional[float] = None, batch_size: int = 8) -> None:
         """Prepares."""
         if backend.facts.task != "detector":
             raise UserError(f"{backend.path}: is a {backend.facts.task} model, not a detector model")
         self.backend, self.facts, self.score_threshold = backend, backend.facts, score_threshold
         self.classes, self.keypoint_set = backend.facts.classes, backend.facts.keypoint_set
         self.clock = StageClock()
+        self._limit = backend.facts.batch or batch_size
         self._memory = InputMemory(backend.facts)
 
-    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, image: np.ndarray) -> Found:
         """Finds the objects in one picture.
 
         Args:
@@ -50,19 +55,67 @@ class DetectorModel:
         Raises:
             UserError: The picture is of another kind.
         """
+        return self._batch([image])[0]
+
+    def many(self, images: Sequence[np.ndarray]) -> list[Found]:
+        """Finds the objects in several pictures, in common batches.
+
+        Args:
+            images: Each as for a call; they may differ in size.
+
+        Returns:
+            For each picture what a call returns.
+
+        Raises:
+            UserError: As for a call.
+        """
+        return [found for start in range(0, len(images), self._limit)
+                for found in self._batch(images[start:start + self._limit])]
+
+    def _batch(self, images: Sequence[np.ndarray]) -> list[Found]:
         self.clock.start()
-        rows = self._memory.rows(self.facts.batch or 1)  # of a fixed batch the others keep what they held
-        pixels = self._memory.pixels(0)
-        factors = letterbox(check_image(image), pixels, self.facts.pad_value)
-        self._memory.normalise(0, pixels)
+        rows = self._memory.rows(self.facts.batch or len(images))  # of a fixed batch the others keep what they held
+        factors = []
+        for row, image in enumerate(images):
+            pixels = self._memory.pixels(row)
+            factors.append(letterbox(check_image(image), pixels, self.facts.pad_value))
+            self._memory.normalise(row, pixels)
         self.clock.stop("preprocess")
         dets, labels = self.backend.run(rows)
         self.clock.stop("network")
-        keep = labels[0] >= 0
-        if self.score_threshold is not None:
-            keep &= dets[0, :, 4] >= self.score_threshold
-        found, per_px = dets[0][keep], np.array(factors * 2)
-        boxes = found[:, :4] * (1 / per_px).astype(np.float32)
+        found = [self._boxes(*each) for each in zip(dets, labels, factors)]
         self.clock.stop("postprocess")
-        self.clock.items += 1
-        return boxes, found[:, 4], labels[0][keep]
+        self.clock.items += len(images)
+        return found
+
+    def _boxes(self, dets: np.ndarray, labels: np.ndarray, factors: tuple[float, float]) -> Found:
+        keep = labels >= 0
+        if self.score_threshold is not None:
+            keep &= dets[:, 4] >= self.score_threshold
+        found, labels, per_px = dets[keep], labels[keep], np.array(factors * 2)
+        boxes = found[:, :4] * (1 / per_px).astype(np.float32)
+        return boxes, found[:, 4], labels
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Greedy non-maximum suppression over all classes together.
+
+    Args:
+        boxes: (N, 4) xyxy, of any unit.
+        scores: (N,).
+        threshold: A box whose IoU with a better one is above it is dropped.
+
+    Returns:
+        Indices of those that stay, the best first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        shared = np.prod(np.maximum(np.minimum(boxes[best, 2:], boxes[order, 2:]) - low, 0), axis=1)
+        union = areas[best] + areas[order] - shared
+        order = order[shared <= threshold * union]
+    return np.array(kept, int)

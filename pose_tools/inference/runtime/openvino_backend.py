@@ -1,6 +1,7 @@
 """OpenVINO (.xml with .bin) and ONNX files run by OpenVINO. Needs neither torch nor mm*."""
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Optional
 
@@ -25,6 +26,7 @@ class OpenVinoBackend:
             moves keypoints by more than rounding does; ``bf16`` is fast on CPUs that have it.
         threads: Of a run; None leaves it to the library: one for each core.
         meta: A ``meta.py`` for a file that does not say what it is.
+        streams: Runs that go on at once, each from a thread of its own.
 
     Raises:
         UserError: The file is broken or not what it says, or the device is not there.
@@ -33,7 +35,7 @@ class OpenVinoBackend:
     name = "openvino"
 
     def __init__(self, path: Path, device: str = "auto", precision: str = "auto", threads: Optional[int] = None,
-                 meta: Optional[Path] = None) -> None:
+                 meta: Optional[Path] = None, streams: int = 1) -> None:
         """Loads and compiles the file."""
         try:
             core = openvino_core()
@@ -47,26 +49,31 @@ class OpenVinoBackend:
         self.facts = facts_of_graph(_metadata(model), inputs, outputs, path, meta)
         able = [name for name in ("fp32", "bf16", "fp16") if _can(core, target, name)]
         check_precision(precision, self.facts, able, "OpenVINO", path)
-        compiled = _compile(core, model, target, self._settings(precision, able, threads), path)
+        compiled = _compile(core, model, target, self._settings(precision, able, threads, streams), path)
         used = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
         self.precision = "int8" if self.facts.precision == "int8" else _type_name(used)
-        self._request = compiled.create_infer_request()
+        self._compiled, self._requests = compiled, threading.local()
         self._outputs = [compiled.output(name) for name in output_names(self.facts)]
 
-    def _settings(self, precision: str, able: list[str], threads: Optional[int]) -> dict[str, Any]:
+    def _settings(self, precision: str, able: list[str], threads: Optional[int], streams: int) -> dict[str, Any]:
         wanted = precision
         if wanted not in able:  # auto, or the file's own: fp16 weights become fp32 where fp16 is not native
             wanted = "bf16" if self.facts.precision == "bf16" and "bf16" in able else "fp32"
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _TYPES[wanted]}
         if threads:
-            settings["INFERENCE_NUM_THREADS"] = threads
+            settings["INFERENCE_NUM_THREADS"] = threads * streams
+        if streams > 1:
+            settings["NUM_STREAMS"] = streams
         return settings
 
     def run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
         """Runs the network; see :meth:`pose_tools.inference.runtime.backend.Backend.run`."""
-        self._request.infer([batch], share_inputs=True)
+        request = getattr(self._requests, "own", None)
+        if request is None:
+            request = self._requests.own = self._compiled.create_infer_request()
+        request.infer([batch], share_inputs=True)
         # The request writes into the same memory at the next call.
-        return tuple(self._request.get_tensor(output).data.copy() for output in self._outputs)
+        return tuple(request.get_tensor(output).data.copy() for output in self._outputs)
 
 
 def _device(core: Any, device: str) -> str:

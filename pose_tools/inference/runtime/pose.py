@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.inference.heatmaps import Response
 from pose_tools.inference.runtime.backend import Backend
 from pose_tools.inference.runtime.geometry import Crops, boxes_to_crops, check_boxes, crops_to_image
 from pose_tools.inference.runtime.pixels import InputMemory, check_image
@@ -64,20 +65,25 @@ class PoseModel:
         """
         return self.many([image], [boxes])[0]
 
-    def many(self, images: Sequence[np.ndarray], boxes_per_image: Sequence[Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def many(self, images: Sequence[np.ndarray], boxes_per_image: Sequence[Any],
+             responses: Optional[list[Response]] = None) -> list[tuple[np.ndarray, np.ndarray]]:
         """Finds keypoints in several pictures, in common batches.
 
         Args:
             images: Each as for a call.
             boxes_per_image: Each as for a call.
+            responses: Gets the SimCC rows of each picture added, which heat maps are drawn from.
 
         Returns:
             For each picture what a call returns.
 
         Raises:
-            UserError: As for a call; or there are more pictures than lists of boxes.
+            UserError: As for a call; or there are more pictures than lists of boxes; or there are no SimCC rows.
         """
         self.clock.start()
+        if responses is not None and self.facts.end_to_end:
+            raise UserError(f"{self.backend.path}: decodes keypoints in its graph, so that there are no SimCC rows to "
+                            "draw heat maps from; take the file that was exported without --end2end")
         if len(images) != len(boxes_per_image):
             raise UserError(f"expected boxes for each of {len(images)} pictures, got {len(boxes_per_image)}")
         boxes = [check_boxes(each) for each in boxes_per_image]
@@ -85,7 +91,8 @@ class PoseModel:
         pictures = [check_image(image) for image, count in zip(images, counts) for _ in range(count)]
         crops = boxes_to_crops(np.concatenate(boxes) if boxes else check_boxes([]), self.facts.input_size,
                                self.facts.bbox_padding, self.facts.use_udp)
-        parts = [self._batch(pictures, crops, start) for start in range(0, len(pictures), self._limit)]
+        simcc: Optional[list[tuple[np.ndarray, ...]]] = None if responses is None else []
+        parts = [self._batch(pictures, crops, start, simcc) for start in range(0, len(pictures), self._limit)]
         if not parts:
             count = len(self.keypoint_set.keypoints)
             parts = [(np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32))]
@@ -94,12 +101,28 @@ class PoseModel:
         ends = np.cumsum(counts)[:-1]
         found = list(zip(np.split(keypoints, ends), np.split(scores, ends))) if len(counts) > 1 else \
             [(keypoints, scores)] * len(counts)
+        if responses is not None:
+            responses += self._responses(simcc, crops, ends)[:len(counts)]
         self.clock.stop("postprocess")
         self.clock.items += len(pictures)
         return found
 
-    def _batch(self, pictures: Sequence[np.ndarray], crops: Crops, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """One run: keypoints (N, K, 2) in crop px and scores (N, K) of up to ``batch_size`` crops."""
+    def _responses(self, simcc: Sequence[tuple[np.ndarray, ...]], crops: Crops, ends: np.ndarray) -> list[Response]:
+        """What runs answered, by picture: ``ends`` are the crops at which a picture begins, save the first."""
+        if not simcc:
+            count = len(self.keypoint_set.keypoints)
+            simcc = [(np.zeros((0, count, 1), np.float32), ) * 2]
+        x, y = (np.split(np.concatenate(each), ends) for each in zip(*simcc))
+        places = zip(np.split(crops.centers, ends), np.split(crops.scales, ends))
+        return [Response.from_simcc(*rows, self.facts.simcc_split_ratio, *place, self.facts.input_size)
+                for rows, place in zip(zip(x, y), places)]
+
+    def _batch(self, pictures: Sequence[np.ndarray], crops: Crops, start: int,
+               simcc: Optional[list[tuple[np.ndarray, ...]]] = None) -> tuple[np.ndarray, np.ndarray]:
+        """One run: keypoints (N, K, 2) in crop px and scores (N, K) of up to ``batch_size`` crops.
+
+        SimCC rows are added to ``simcc`` where it is given.
+        """
         count = min(self._limit, len(pictures) - start)
         rows = self._memory.rows(self.facts.batch or count)
         for row in range(count):
@@ -110,6 +133,8 @@ class PoseModel:
         else:
             outputs = average_mirrored(*self._run_mirrored(len(rows)), self._flip_indices)
         outputs = tuple(each[:count] for each in outputs)
+        if simcc is not None:
+            simcc.append(outputs)
         keypoints, scores = outputs if self.facts.end_to_end else \
             simcc_to_keypoints(*outputs, self.facts.simcc_split_ratio)
         self.clock.stop("postprocess")
