@@ -28,6 +28,7 @@ SUITE = {
     "training": "Training",
     "loader": "Loading samples",
     "runtime": "Prediction",
+    "predict": "Predicting a video",
     "evaluation": "COCO evaluation",
     "startup": "Start-up",
     "labelme_folder": "Converting a large labelme folder",

@@ -5,12 +5,14 @@ Examples:
     python docs/make_examples.py again data/carpose data/again
     python docs/make_examples.py leaky data/carpose data/leaky
     python docs/make_examples.py run data/carpose work_dirs/rtmpose-s-carpose
+    python docs/make_examples.py models data/carpose models
 
 ``spoiled`` has five mistakes in its training labels, of kinds that people and converters make. ``again`` is the same
 set as a second annotator might have labelled it: every point a little elsewhere, bumpers less surely than tires, left
 and right of a car in each split confused. ``leaky`` has brighter copies of its first six training pictures among those
 for validation. All come out the same every time. ``run`` is the work folder of a keypoint model after one epoch on
-small pictures: ten seconds, in which it learns nothing, but its files are those of any run.
+small pictures: ten seconds, in which it learns nothing, but its files are those of any run. ``models`` is a folder with
+the checkpoints of such a run and of one of a detector, ``pose.pth`` and ``det.pth``.
 """
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +38,9 @@ NOISE = {"bumper": 0.025, "tire": 0.01}
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("spoiled", "again", "leaky", "run"))
+    parser.add_argument("kind", choices=("spoiled", "again", "leaky", "run", "models"))
     parser.add_argument("src", metavar="SRC", type=Path, help="sound data set of cars")
-    parser.add_argument("dst", metavar="DST", type=Path, help="data set or work folder to make; must not be there")
+    parser.add_argument("dst", metavar="DST", type=Path, help="data set or folder to make; must not be there")
     return parser.parse_args(argv)
 
 
@@ -92,8 +95,8 @@ def leak(data: Coco, train: Coco, images: Path) -> None:
                                 for a in train["annotations"] if a["image_id"] == image["id"]]
 
 
-def train_briefly(src: Path, dst: Path) -> None:
-    """Trains a keypoint model for one epoch, as tools/train.py does."""
+def train_briefly(src: Path, dst: Path, name: str = "rtmpose-s-carpose", size: tuple[int, int] = (64, 64)) -> None:
+    """Trains a model for one epoch, as tools/train.py does."""
     from pose_tools.openmmlab.training import train
     from pose_tools.options.training import TrainOptions
 
@@ -103,15 +106,24 @@ def train_briefly(src: Path, dst: Path) -> None:
         options[f"{split}_dataloader.num_workers"] = 0
         if split != "train":
             options[f"{split}_evaluator.ann_file"] = f"{src}/val_coco.json"
-    train(TrainOptions(ROOT / "configs/rtmpose-s-carpose.py", dst, pretrained=False, epochs=1, batch_size=8,
-                       input_size=(64, 64), precision="fp32", device="cpu", options=options))
+    train(TrainOptions(ROOT / f"configs/{name}.py", dst, pretrained=False, epochs=1, batch_size=8, input_size=size,
+                       precision="fp32", device="cpu", options=options))
+
+
+def train_two(src: Path, dst: Path) -> None:
+    """Trains a detector and a keypoint model for one epoch, and keeps their checkpoints."""
+    dst.mkdir(parents=True)
+    for kind, name, size in (("det", "rtmdet-tiny-carpose", (128, 96)), ("pose", "rtmpose-s-carpose", (64, 64))):
+        with tempfile.TemporaryDirectory() as folder:
+            train_briefly(src, Path(folder) / name, name, size)
+            shutil.copyfile(Path(folder) / name / "epoch_1.pth", dst / f"{kind}.pth")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Copies the set and changes its labels, or trains on it."""
     args = parse_args(argv)
-    if args.kind == "run":
-        train_briefly(args.src, args.dst)
+    if args.kind in ("run", "models"):
+        (train_briefly if args.kind == "run" else train_two)(args.src, args.dst)
         print(f"wrote {args.dst}")
         return 0
     shutil.copytree(args.src, args.dst)

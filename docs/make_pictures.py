@@ -3,9 +3,9 @@
 Example:
     python docs/make_pictures.py
 
-Those of show_coco.py and publish_model.py are screenshots and need a Chromium; those of publish_model.py, export.py and
-benchmark.py need the models that `make demo` leaves in checkpoint/. Without these they stay as they are. That of
-benchmark.py shows times: make it while nothing else runs.
+Those of show_coco.py and publish_model.py are screenshots and need a Chromium; those of publish_model.py, export.py,
+predict.py and benchmark.py need the models that `make demo` leaves in checkpoint/. Without these they stay as they are.
+That of benchmark.py shows times: make it while nothing else runs.
 """
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ PICTURES = ROOT / "docs/commands/pictures"
 META = "configs/_base_/carpose/meta.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH = 1000  # px; pictures are reduced to it
+FOLLOWED = (26, 34, 42, 50)  # frames of the video: one car drives behind the parked one
 CARD_STYLE = ("body {font: 15px sans-serif; margin: 24px; color: #222} img {width: 560px} code {background: #f0f0f0}"
               "table {border-collapse: collapse} td, th {border: 1px solid #ccc; padding: 3px 10px; text-align: left}")
 
@@ -108,6 +109,20 @@ def exported_and_measured() -> dict[str, np.ndarray | None]:
     return {"export.png": typed(ROOT, f"python {export}", 134), "benchmark.png": typed(ROOT, f"python {measure}", 112)}
 
 
+def followed() -> np.ndarray | None:
+    """Four frames of the rendered video, with what the demo's models find in it; None without those."""
+    models = [demo_model("rtmpose-s"), demo_model("rtmdet-tiny")]
+    if None in models:
+        return None
+    call("pose_tools/make_demo.py --video traffic.mp4")
+    call(f"pose_tools/predict.py traffic.mp4 --pose {models[0]} --det {models[1]} --smooth --bbox-thr 0.5 "
+         "--nms-thr 0.5 --out followed")
+    capture, frames = cv2.VideoCapture("followed/traffic.mp4"), []
+    while (answer := capture.read())[0]:
+        frames.append(answer[1])
+    return sheet(2, *(frames[number] for number in FOLLOWED))
+
+
 def keep(name: str, picture: np.ndarray | None) -> None:
     """Reduces a picture to the width of a page and writes it where the pages look for it."""
     if picture is None:
@@ -176,6 +191,7 @@ def make_pictures() -> None:
     keep("split_coco.jpg", pairs())
     keep("show_coco.jpg", labels_page())
     keep("publish_model.jpg", card_page())
+    keep("predict.jpg", followed())
     keep("dataset_stats.png", cv2.imread("stats/keypoint_model_input.png"))
     keep("estimate_sigmas.png", cv2.imread("sigmas/ap_by_sigma.png"))
     call("docs/make_example_catalog.py shared --times 100")

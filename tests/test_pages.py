@@ -16,7 +16,7 @@ from pose_tools.console import run
 ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, CHINESE = ROOT / "docs/commands", ROOT / "docs/commands/zh-TW"
 # These belong to training and using models, not to the workshop.
-OTHERS = {"make_demo", "predict", "report", "plot_logs"}
+OTHERS = {"make_demo", "report", "plot_logs"}
 OF_TOOLS = {"new_dataset", "download_weights", "publish_model", "export", "benchmark"}
 COMMANDS = sorted({path.stem for path in ROOT.glob("pose_tools/[!_]*.py")} - OTHERS | OF_TOOLS)
 PAGES = sorted(path.name for path in ENGLISH.glob("*.md"))
