@@ -123,6 +123,17 @@ def followed() -> np.ndarray | None:
     return sheet(2, *(frames[number] for number in FOLLOWED))
 
 
+def calibrated() -> np.ndarray | None:
+    """The reliability plot of the demo's keypoint model on pictures it was not trained on; None without that model."""
+    model = demo_model("rtmpose-s")
+    if model is None:
+        return None
+    call("pose_tools/make_demo.py fresh --images 300 --views street --seed 101")
+    call(f"pose_tools/labelme2coco.py fresh data/fresh --meta {META} --split 0.02")
+    call(f"tools/calibrate.py configs/rtmpose-s-carpose.py {model} --labels data/fresh/val_coco.json --out calibration")
+    return cv2.imread("calibration/reliability.png")
+
+
 def keep(name: str, picture: np.ndarray | None) -> None:
     """Reduces a picture to the width of a page and writes it where the pages look for it."""
     if picture is None:
@@ -192,6 +203,7 @@ def make_pictures() -> None:
     keep("show_coco.jpg", labels_page())
     keep("publish_model.jpg", card_page())
     keep("predict.jpg", followed())
+    keep("calibrate.png", calibrated())
     keep("dataset_stats.png", cv2.imread("stats/keypoint_model_input.png"))
     keep("estimate_sigmas.png", cv2.imread("sigmas/ap_by_sigma.png"))
     call("docs/make_example_catalog.py shared --times 100")

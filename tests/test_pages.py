@@ -2,6 +2,7 @@
 import contextlib
 import importlib.util
 import io
+import os
 import re
 import shlex
 import shutil
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGLISH, CHINESE = ROOT / "docs/commands", ROOT / "docs/commands/zh-TW"
 # These belong to training and using models, not to the workshop.
 OTHERS = {"make_demo", "report", "plot_logs"}
-OF_TOOLS = {"new_dataset", "download_weights", "publish_model", "export", "benchmark"}
+OF_TOOLS = {"calibrate", "new_dataset", "download_weights", "publish_model", "export", "benchmark"}
 COMMANDS = sorted({path.stem for path in ROOT.glob("pose_tools/[!_]*.py")} - OTHERS | OF_TOOLS)
 PAGES = sorted(path.name for path in ENGLISH.glob("*.md"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -65,12 +66,14 @@ def execute(line):
     assert python == "python", f"a page may show python and {SHELL}, not {line}"
     if script == "tools/new_dataset.py":
         words += ["--configs", "configs"]  # those of the folder, not the project's own
-    said = io.StringIO()
+    said, here = io.StringIO(), Path.cwd()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             code = run(load(script).main, words)
         except SystemExit as stop:
             code = stop.code
+        finally:
+            os.chdir(here)  # some go to the root, as each may in a process of its own
     return code, said.getvalue()
 
 

@@ -37,7 +37,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from pose_tools.weights.resolve import resolve_weights
 
     args["checkpoint"] = resolve_weights(args["checkpoint"])
-    for name in ("config", "checkpoint", "boxes", "out"):
+    for name in ("config", "checkpoint", "labels", "boxes", "out"):
         args[name] = args[name] and args[name].absolute()
     os.chdir(ROOT)  # the paths inside configs are relative to it
     from pose_tools.inference.calibration.command import calibrate

@@ -15,6 +15,7 @@ class CalibrateOptions:
 
     config: Path
     checkpoint: Path
+    labels: Optional[Path] = None
     boxes: Optional[Path] = None
     bbox_thr: float = 0.05
     distance: float = DISTANCE
@@ -37,6 +38,8 @@ def calibrating_parser(description: Optional[str]) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("config", type=Path, help="a file of configs/, or the one dumped into a work folder; names the validation set")
     add("checkpoint", help="a keypoint model: a file, an address, hf:USER/REPO#FILE, or a model's name")
+    add("--labels", type=Path, metavar="FILE", help="other labelled pictures than the config's validation set: COCO "
+                                                    "annotations with images/ beside them")
     add("--boxes", type=Path, metavar="FILE", help="a detector's results.json (default: the labelled boxes)")
     add("--bbox-thr", type=float, default=0.05, metavar="S", help="least score of those boxes (default: %(default)s)")
     add("--distance", type=_share, default=DISTANCE, metavar="D",

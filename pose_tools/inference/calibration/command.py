@@ -86,11 +86,12 @@ def _read_data(options: CalibrateOptions, names: KeypointSet) -> _Data:
     if kind_of(cfg) != "pose":
         raise UserError(f"{options.config}: is the config of a detector; its boxes have scores of their own")
     dataset = (cfg.get("val_dataloader") or {}).get("dataset") or {}
-    if "ann_file" not in dataset:
-        raise UserError(f"{options.config}: names no validation set (val_dataloader.dataset.ann_file)")
-    file = annotation_file(dataset)
+    if options.labels is None and "ann_file" not in dataset:
+        raise UserError(f"{options.config}: names no validation set (val_dataloader.dataset.ann_file); say --labels FILE")
+    file = options.labels or annotation_file(dataset)
     data = load_coco(file)
-    pictures = labelled_pictures(data, file, image_folder(dataset), names)
+    folder = image_folder(dataset) if options.labels is None else file.parent / "images"
+    pictures = labelled_pictures(data, file, folder, names)
     return _Data(file, pictures, _read_boxes(options, {image["id"] for image in data["images"]}))
 
 
