@@ -108,13 +108,17 @@ def test_the_folders_of_dataset_keep_to_themselves(path):
 
 
 # Beside what lies in them and console; a folder that is not named here may use all of the room.
-FOLDERS_OF_OPENMMLAB = {"image_cache": set(), "step": set(), "graphs": {"config"}}
+FOLDERS_OF = {
+    "openmmlab": {"image_cache": set(), "step": set(), "graphs": {"config"}},
+    "inference": {"runtime": {"heatmaps"}, "media": set(), "tracking": set(), "vehicle_pose": set(),
+                  "writers": {"media"}, "upstream": {"heatmaps", "runtime", "source"}},
+}
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.parent.name in FOLDERS_OF_OPENMMLAB], ids=ids)
-def test_the_folders_of_openmmlab_keep_to_themselves(path):
-    own = path.parent.name
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parent.name in FOLDERS_OF.get(room_of(p), ())], ids=ids)
+def test_the_folders_of_a_room_keep_to_themselves(path):
+    room, own = room_of(path), path.parent.name
     for name in imported(parse(path), whole=True):
         parts = name.split(".")
-        if parts[:2] == ["pose_tools", "openmmlab"] and len(parts) > 2:
-            assert parts[2] == own or parts[2] in FOLDERS_OF_OPENMMLAB[own], f"{own} must not use {parts[2]}"
+        if parts[:2] == ["pose_tools", room] and len(parts) > 2:
+            assert parts[2] == own or parts[2] in FOLDERS_OF[room][own], f"{own} must not use {parts[2]}"

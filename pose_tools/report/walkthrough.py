@@ -141,6 +141,7 @@ def _train(shell: Shell, config: str, work_dir: Path, size: tuple[int, int], epo
 def _summary(shell: Shell, out: Path, det: Path, pose: Path, works: tuple[Path, Path], seconds: float) -> str:
     scores = [_read(shell.root / work / "test" / "metrics.json") for work in works]
     detected = shell.root / works[1] / "test_detected" / "metrics.json"
+    video = out / "video" / "street.mp4"
     on_boxes = f"AP {_read(detected)['metrics']['coco/AP']:.3f}" if detected.is_file() else "the detector found nothing"
     rows = [
         ["detector", f"bbox mAP {scores[0]['metrics']['coco/bbox_mAP']:.3f}", str(det)],
@@ -148,6 +149,7 @@ def _summary(shell: Shell, out: Path, det: Path, pose: Path, works: tuple[Path, 
         ["keypoints, detected boxes", on_boxes, ""],
         ["labels, the suspicious first", "open it", str(out / "labels.html")],
         ["predictions on unseen pictures", "look at it", str(out / "predictions.jpg")],
+        *([["a video, objects followed", "look at it", str(video)]] if (shell.root / video).is_file() else []),
         ["whole demo", f"{seconds / 60:.1f} min", str(out)],
     ]
     steps = table([[name, round(taken, 1)] for name, taken in shell.steps], ["step", "seconds"])
@@ -186,4 +188,10 @@ def walk(root: Path, plan: Plan) -> None:
     shell("pose_tools/predict.py", unseen, "--det", det, "--pose", pose, "--out", out / "predictions", "--sheet",
           "--bbox-thr", BOX_THRESHOLD, "--device", plan.device)
     shutil.copyfile(root / out / "predictions" / "contact_sheet.jpg", root / out / "predictions.jpg")
+    shutil.rmtree(root / out / "video", ignore_errors=True)
+    if plan.data is None:
+        street = out / "street.mp4"
+        shell("pose_tools/make_demo.py", "--video", street, "--overwrite")
+        shell("pose_tools/predict.py", street, "--det", det, "--pose", pose, "--out", out / "video", "--smooth",
+              "--bbox-thr", BOX_THRESHOLD, "--device", plan.device)
     print(_summary(shell, out, det, pose, (det_work, pose_work), time.monotonic() - start))
