@@ -10,7 +10,7 @@ from pose_tools.console import FaultsError, UserError
 from pose_tools.inference.runtime import DetectorModel, PoseModel, open_backend
 from pose_tools.inference.runtime.torch_facts import UnknownLayout, facts_of_config
 from pose_tools.inference.topdown import RunOptions, TopDown
-from pose_tools.inference.upstream import UpstreamDetector
+from pose_tools.inference.upstream import UpstreamDetector, UpstreamPose
 from pose_tools.openmmlab.compat.safe_load import load_checkpoint_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "weights"))
@@ -238,6 +238,24 @@ def test_other_networks_predict_by_upstream(checkpoint):
         TopDown(None, det, "cpu")
     with pytest.raises(UserError, match="is a pose model, not a detector model"):
         TopDown(pose, pose, "cpu")
+
+
+def test_a_network_that_upstream_runs_carries_its_calibration(checkpoint):
+    from pose_tools.formats.calibration import Calibration, Curve
+
+    def calibrated(names):
+        def change(cfg):
+            with_dark(cfg)
+            curves = tuple(Curve(name, 40, (0.0, 1.0), (0.25, 0.75)) for name in names or cfg.keypoints)
+            cfg.calibration = Calibration(curves, 0.05, "logistic").to_json()
+        return change
+
+    model = TopDown(None, checkpoint("pose", calibrated(None)), "cpu")
+    assert isinstance(model.estimator, UpstreamPose)
+    found = Calibration.of_model(model.estimator.facts.calibration, model.keypoint_set, "a file")
+    np.testing.assert_allclose(found(np.array([[0, 0.5] * 4])), [[0.25, 0.5] * 4])
+    with pytest.raises(UserError, match="its calibration"):
+        TopDown(None, checkpoint("pose", calibrated(("nose", ))), "cpu")
 
 
 def test_an_upstream_detector_has_the_classes_of_its_dataset(openmmlab):

@@ -87,7 +87,8 @@ def _read_data(options: CalibrateOptions, names: KeypointSet) -> _Data:
         raise UserError(f"{options.config}: is the config of a detector; its boxes have scores of their own")
     dataset = (cfg.get("val_dataloader") or {}).get("dataset") or {}
     if options.labels is None and "ann_file" not in dataset:
-        raise UserError(f"{options.config}: names no validation set (val_dataloader.dataset.ann_file); say --labels FILE")
+        raise UserError(f"{options.config}: names no validation set (val_dataloader.dataset.ann_file); "
+                        "say --labels FILE")
     file = options.labels or annotation_file(dataset)
     data = load_coco(file)
     folder = image_folder(dataset) if options.labels is None else file.parent / "images"

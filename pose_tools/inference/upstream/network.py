@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.formats.calibration import Calibration
 from pose_tools.inference.runtime.facts import ModelFacts
 from pose_tools.inference.source import ModelSource
 
@@ -105,7 +106,7 @@ def pose_facts(network: Network, flip_test: Optional[bool]) -> ModelFacts:
         flip_test: None does as the config says.
 
     Raises:
-        UserError: It is not top-down, or its crops are prepared in another way.
+        UserError: It is not top-down, its crops are prepared in another way, or its calibration is of other keypoints.
     """
     from pose_tools.openmmlab.config import keypoint_set_of
     from pose_tools.openmmlab.upstream_meta import upstream_keypoint_set
@@ -121,9 +122,12 @@ def pose_facts(network: Network, flip_test: Optional[bool]) -> ModelFacts:
                         f"{', '.join(_STEPS)}, with the mean of three channels")
     affine = steps["TopdownAffine"]
     keypoint_set = keypoint_set_of(cfg) or upstream_keypoint_set(cfg)
+    calibration = str(cfg.get("calibration") or "")
+    Calibration.of_model(calibration, keypoint_set, path)  # one of other keypoints must not be used
     flip = (cfg.model.get("test_cfg") or {}).get("flip_test", False) if flip_test is None else flip_test
     return ModelFacts(
         "pose", path.stem, keypoint_set.classes if keypoint_set else (), keypoint_set, tuple(affine["input_size"]),
         tuple(prepared.mean.flatten().tolist()), tuple(prepared.std.flatten().tolist()),
         bool(prepared._channel_conversion), float(steps["GetBBoxCenterScale"].get("padding", 1.25)),
-        flip_test=bool(flip), use_udp=bool(affine.get("use_udp", False)), source=path.name)
+        flip_test=bool(flip), use_udp=bool(affine.get("use_udp", False)), source=path.name,
+        calibration=calibration)
