@@ -28,6 +28,7 @@ _HEADS = (4096, 1 << 17)  # bytes to read at first, and when a thumbnail or a pr
 _PASSED_OVER = {0xC4, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # tables, comments, application data
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # of a value, by its type
 _MOST_PIXELS = 89_478_485  # Pillow warns above, and refuses twice as many
+_BOMB = 2 * _MOST_PIXELS  # refused here as well, since importing labelme lifts Pillow's limit
 
 
 class ImageError(UserError):
@@ -179,6 +180,9 @@ def _header_by_pillow(image: ImageFile) -> ImageHeader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(source) as opened:
+                pixels = opened.width * opened.height
+                if pixels > _BOMB:
+                    raise Image.DecompressionBombError(f"{pixels} pixels could be a decompression bomb")
                 header = _header(opened)
                 if not _ends_whole(image, header.format):
                     opened.load()

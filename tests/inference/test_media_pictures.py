@@ -128,7 +128,9 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
 
 
-def test_a_small_file_that_claims_to_be_huge_is_refused():
+@pytest.mark.parametrize("limit", [89_478_485, None], ids=["of Pillow", "lifted by labelme"])
+def test_a_small_file_that_claims_to_be_huge_is_refused(limit, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(ImageError, match="is too large: 3600000000 pixels"):
         decode_picture(png_header(60000, 60000) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b""))
 
