@@ -22,8 +22,10 @@ $(READY): requirements.txt $(wildcard requirements/*.txt)
 demo: $(READY) ## render cars, train detector and keypoints, test, publish, draw; DATA=FOLDER for your own labelme files
 	$(RUN) tools/demo.py $(if $(DATA),--data "$(DATA)")
 
+# Two processes of one thread each: two threads of one test mostly wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: lint ## lint and all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY) ## the unit tests only
 	$(RUN) -m pytest -m "not slow" -q

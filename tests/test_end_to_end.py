@@ -188,9 +188,11 @@ def test_prediction_draws_and_lists(published, cars, tmp_path):
     assert json.loads((tmp_path / "detected/predictions.json").read_text(encoding="utf-8")) == []
 
 
-def test_models_given_the_wrong_way_round_are_refused(published, tmp_path):
-    said = run("pose_tools/predict.py", tmp_path, "--det", published["pose"], "--pose", published["detector"], code=1)
-    assert "no image" in said or "is a" in said
+def test_models_given_the_wrong_way_round_are_refused(published, cars, tmp_path):
+    said = run("pose_tools/predict.py", cars / "images", "--det", published["pose"], "--pose", published["detector"],
+               "--out", tmp_path / "out", code=1)
+    assert "is a detector model, not a pose model" in said and not (tmp_path / "out").exists()
+    assert "holds no picture" in run("pose_tools/predict.py", tmp_path, "--pose", published["pose"], code=1)
 
 
 def test_two_processes_train_on_the_cpu(cars, tmp_path):

@@ -70,6 +70,18 @@ class Response:
         """The number of objects."""
         return len(self.origins)
 
+    def joined(self, more: Response) -> Response:
+        """These objects, and after them those of another answer of the same model."""
+        if not len(self) or not len(more):
+            return more if len(more) else self
+
+        def both(name: str) -> Optional[np.ndarray]:
+            mine, other = getattr(self, name), getattr(more, name)
+            return None if mine is None or other is None else np.concatenate([mine, other])
+
+        return Response(np.concatenate([self.origins, more.origins]), np.concatenate([self.steps, more.steps]),
+                        both("x"), both("y"), both("maps"))
+
 
 def _cells_to_image(steps: np.ndarray, centers: np.ndarray, scales: np.ndarray,
                     input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

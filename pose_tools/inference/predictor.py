@@ -22,7 +22,6 @@ from pose_tools.inference.pipeline.times import StageTimes
 from pose_tools.inference.result import Result
 from pose_tools.inference.topdown import RunOptions, TopDown
 
-LOW_SHARE = 0.5  # of the threshold: boxes of lower scores are no help to a tracker
 GPU_CHUNK, GPU_WORKERS = 8, 2
 SCORES = ("auto", "raw", "probability")
 PathLike = Union[str, Path]
@@ -94,8 +93,7 @@ class PosePredictor:
         self._options = RunOptions(device, backend, precision, each, batch_size, flip_test, meta and Path(meta),
                                    self._workers, nms_thr)
         self._bbox_thr, self._threads, self._all_threads = bbox_thr, each, threads
-        least = bbox_thr if track is False else LOW_SHARE * bbox_thr
-        self._open = partial(TopDown, det, pose, "", least, det_cat_ids=det_cat_ids,
+        self._open = partial(TopDown, det, pose, "", bbox_thr, det_cat_ids=det_cat_ids,
                              configs=(det_config, pose_config), random_init=random_init)
         self._model = self._open(options=self._options)
         self._alone: Optional[TopDown] = None
@@ -154,7 +152,7 @@ class PosePredictor:
         if self._alone is None:
             self._alone = self._open_alone()
         self.times = StageTimes()
-        finder = Finder(self._alone, self.times, self._given(boxes), self._finish.heatmap, self._least)
+        finder = Finder(self._alone, self.times, self._given(boxes), self._finish.heatmap)
         with self.times.stage("read"):
             frame, = sources[0]
         sighting, = finder.find([Sighting(frame, 0)])
@@ -193,15 +191,11 @@ class PosePredictor:
         interval = self._det_interval if tracked else 1
         chunk = GPU_CHUNK if on_gpu and not live and interval == 1 else 1
         self.times = StageTimes()
-        finder = Finder(self._model, self.times, given, self._finish.heatmap, self._least, self._threads)
+        finder = Finder(self._model, self.times, given, self._finish.heatmap, self._threads)
         run = Run(sources, finder, Follower(self._finish), Schedule(workers, chunk, interval, live),
                   self.times)
         self.faults = run.faults
         return run
-
-    def _least(self, source: Source) -> float:
-        """The score below which a detector's boxes are of no use."""
-        return LOW_SHARE * self._bbox_thr if self._finish.tracks(source) else self._bbox_thr
 
     def _given(self, boxes: Any) -> Optional[Boxes]:
         if boxes is None or isinstance(boxes, GivenBoxes):

@@ -44,6 +44,13 @@ class Instances:
     keypoint_scores: np.ndarray
     response: Optional[Response] = None
 
+    def joined(self, more: Instances) -> Instances:
+        """These, and after them those of another look at the same picture by the same model."""
+        both = [np.concatenate([getattr(self, name), getattr(more, name)])
+                for name in ("boxes", "box_scores", "labels", "keypoints", "keypoint_scores")]
+        mine, other = self.response, more.response
+        return Instances(*both, mine.joined(other) if mine is not None and other is not None else None)
+
 
 @dataclass(frozen=True)
 class RunOptions:

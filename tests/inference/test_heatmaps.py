@@ -212,3 +212,15 @@ def test_heat_lies_where_mmpose_finds_the_keypoints_of_a_map(openmmlab, codec):
     for number, point in enumerate(points):
         # A cell is 7.8 px; a biased map has its highest place in a cell's middle.
         assert np.abs(np.array(highest(draw_responses(response, (480, 640), number))) - point).max() <= 7.8 / 2 + 0.5
+
+
+def test_two_answers_joined_are_those_of_all_objects():
+    def answer(count, value):
+        return Response(np.full((count, 2), value), np.ones((count, 2)), x=np.full((count, 3, 4), value),
+                        y=np.full((count, 3, 5), value))
+
+    both = answer(2, 1.0).joined(answer(1, 7.0))
+    assert both.origins[:, 0].tolist() == [1, 1, 7] and both.x[:, 0, 0].tolist() == [1, 1, 7]
+    assert both.y.shape == (3, 3, 5) and both.maps is None
+    alone, nothing = answer(2, 1.0), answer(0, 0.0)
+    assert alone.joined(nothing) is alone and nothing.joined(alone) is alone

@@ -7,13 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
 from pose_tools.console import Fault, UserError
 from pose_tools.inference.given_boxes import Found, GivenBoxes
-from pose_tools.inference.media import Frame, Source
+from pose_tools.inference.media import Frame
 from pose_tools.inference.pipeline.times import StageTimes
 from pose_tools.inference.runtime.geometry import check_boxes
 from pose_tools.inference.topdown import Instances, TopDown
@@ -79,16 +79,20 @@ class Finder:
         times: Where the seconds are counted.
         boxes: Instead of the detector's: a file's, or for each frame of the run an array (N, 4) xyxy, image px.
         respond: Keep what heat maps are drawn from.
-        least: For a source, the score below which boxes of the detector are left out.
         threads: Of a run by PyTorch, which keeps the number for each calling thread; None leaves it.
     """
 
     def __init__(self, model: TopDown, times: StageTimes, boxes: Optional[Boxes] = None, respond: bool = False,
-                 least: Callable[[Source], float] = lambda source: 0.0, threads: Optional[int] = None) -> None:
+                 threads: Optional[int] = None) -> None:
         """Prepares."""
         self._model, self._times, self._boxes, self._respond = model, times, boxes, respond
-        self._least, self._threads = least, threads
+        self._threads = threads
         self._own = threading.local()
+
+    @property
+    def given(self) -> bool:
+        """Whether boxes come from a caller, and not from a detector."""
+        return self._boxes is not None
 
     def _twin(self) -> TopDown:
         twin: Optional[TopDown] = getattr(self._own, "model", None)
@@ -104,11 +108,7 @@ class Finder:
             if self._boxes is not None:
                 return [self._give(each) for each in sightings]
             found = self._twin().detect([each.frame.image for each in sightings])
-        return [replace(each, boxes=self._enough(boxes, each.frame.source)) for each, boxes in zip(sightings, found)]
-
-    def _enough(self, boxes: Found, source: Source) -> Found:
-        keep = boxes[1] >= self._least(source)
-        return boxes if keep.all() else (boxes[0][keep], boxes[1][keep], boxes[2][keep])
+        return [replace(each, boxes=boxes) for each, boxes in zip(sightings, found)]
 
     def _give(self, sighting: Sighting) -> Sighting:
         frame = sighting.frame

@@ -14,7 +14,7 @@ from pose_tools.inference.media import Frame, Source
 from pose_tools.inference.pipeline.finding import Sighting
 from pose_tools.inference.result import Result
 from pose_tools.inference.topdown import Instances
-from pose_tools.inference.tracking import Smoother, Tracker
+from pose_tools.inference.tracking import Smoother, Tracked, Tracker
 
 FRAME_RATE = 30.0  # of sources that do not say theirs
 Placer = Callable[[np.ndarray, np.ndarray, tuple[int, int]], Any]
@@ -78,7 +78,10 @@ class Follower:
             rate = source.frame_rate or FRAME_RATE
             same_size = source.kind in ("video", "camera")
             size = (frame.image.shape[1], frame.image.shape[0]) if same_size else None
-            self._tracker = Tracker(finish.keypoint_set, rate, high_score=finish.bbox_thr, image_size=size)
+            # Without ByteTrack's second stage: its low boxes are twice as many crops, and what they would bring, an
+            # object the detector nearly missed, is found by looking where it is expected.
+            self._tracker = Tracker(finish.keypoint_set, rate, high_score=finish.bbox_thr, low_score=finish.bbox_thr,
+                                    image_size=size)
             self._smoother = Smoother(rate, finish.kpt_thr) if finish.smooth else None
 
     def ahead(self, frame: Frame) -> Found:
@@ -89,12 +92,14 @@ class Follower:
         expected = self._tracker.boxes_ahead(frame.time)
         return expected.boxes.astype(np.float32), expected.scores, expected.labels
 
-    def result(self, sighting: Sighting, detected: bool = True) -> Result:
+    def result(self, sighting: Sighting, detected: bool = True,
+               look: Optional[Callable[[Sighting], Sighting]] = None) -> Result:
         """Makes the result of a frame.
 
         Args:
             sighting: With boxes and keypoints.
             detected: False where the boxes are those of :meth:`ahead`.
+            look: Finds keypoints in the boxes of a frame, for objects that the detector missed; None leaves them out.
         """
         frame, finish = sighting.frame, self._finish
         self._begin(frame)
@@ -102,7 +107,9 @@ class Follower:
         ids, keep, boxes = None, None, found.boxes
         if self._tracker is not None:
             tracked = self._tracker.update(boxes, found.box_scores, found.labels, found.keypoints,
-                                           found.keypoint_scores, detected, frame.time)
+                                           found.keypoint_scores, detected, frame.time, frame.image)
+            if detected and look is not None:
+                found, tracked = self._with_missed(sighting, found, tracked, look)
             ids, keep, boxes = tracked.ids[tracked.keep], tracked.keep, tracked.boxes.astype(np.float32)
         chosen = slice(None) if keep is None else keep
         scores = found.keypoint_scores if finish.calibrate is None else finish.calibrate(found.keypoint_scores)
@@ -113,6 +120,21 @@ class Follower:
                         found.labels[chosen], keypoints, scores, "raw" if finish.calibrate is None else "probability",
                         ids, frame.source.name, frame.number, frame.time)
         return self._add(result, found, keep)
+
+    def _with_missed(self, sighting: Sighting, found: Instances, tracked: Tracked,
+                     look: Callable[[Sighting], Sighting]) -> tuple[Instances, Tracked]:
+        """Adds objects that the detector missed, where their keypoints are there: they would flicker else."""
+        assert self._tracker is not None
+        missed = self._tracker.missed()
+        if not len(missed.boxes):
+            return found, tracked
+        boxes = missed.boxes.astype(np.float32), missed.scores.astype(found.box_scores.dtype), missed.labels
+        more = look(replace(sighting, boxes=boxes, found=None)).found
+        if more is None:
+            return found, tracked
+        again = self._tracker.update_missed(more.keypoints, more.keypoint_scores, sighting.frame.image)
+        return found.joined(more), Tracked(*(np.concatenate([getattr(tracked, name), getattr(again, name)])
+                                             for name in ("ids", "keep", "boxes")))
 
     def _add(self, result: Result, found: Instances, keep: Optional[np.ndarray]) -> Result:
         """Adds vehicle poses and the heat map."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Optional
+from typing import Callable, Optional
 
 from pose_tools.console import Fault, UserError
 from pose_tools.inference.media import Frame, Source
@@ -104,7 +104,7 @@ class Run:
                     self.faults.append(sighting.fault)
                     continue
                 with self.times.stage("follow"):
-                    result = self.follower.result(sighting, detected)
+                    result = self.follower.result(sighting, detected, self._look)
                 yield result
 
     def _estimate(self, sighting: Sighting) -> Sighting:
@@ -113,6 +113,11 @@ class Run:
             with self.times.stage("follow"):
                 sighting = replace(sighting, boxes=self.follower.ahead(sighting.frame))
         return self.finder.estimate([sighting])[0]
+
+    @property
+    def _look(self) -> Optional[Callable[[Sighting], Sighting]]:
+        """Finds keypoints of what a detector missed; boxes that were given are all there are."""
+        return None if self.finder.given else lambda sighting: self.finder.estimate([sighting])[0]
 
     def _detect_keys(self, sightings: Sequence[Sighting]) -> list[Sighting]:
         wanted = [each for each in sightings if each.key]

@@ -1,0 +1,115 @@
+"""How much a detection is like an object: place, box, keypoints, colours. Image px."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pose_tools.inference.tracking.association import areas, iou_xyxy, keypoint_similarity
+from pose_tools.inference.tracking.options import TrackOptions
+from pose_tools.inference.tracking.track import Look, Track
+
+CERTAIN = 0.7  # IoU and OKS of an object that is where it was expected, whatever its colours
+USUAL = 0.1  # distance of colours that says nothing: that of one object, when it is seen badly
+HALF_COVERED = 0.5  # share from which the colours in a box are not the object's
+ATTITUDE = 0.1  # by how much, in sides of the box, keypoints may move within it from sight to sight
+COPY_IOU = 0.5  # of two detections of one object
+
+
+class Likeness:
+    """Compares looks with objects and with each other.
+
+    Args:
+        options: What counts how much.
+        sigmas: (K,) of the keypoints.
+    """
+
+    def __init__(self, options: TrackOptions, sigmas: np.ndarray) -> None:
+        """Keeps both."""
+        self.options, self._sigmas = options, sigmas
+
+    def similarity(self, tracks: Sequence[Track], looks: Sequence[Look]) -> tuple[np.ndarray, np.ndarray]:
+        """(tracks, looks) twice.
+
+        First, who fits best: the mean of IoU and OKS, less of the latter where keypoint scores are low, times what the
+        colours say. Second, who can be meant at all: the greater of the two, since OKS falls off much sooner, after a
+        jerk of the camera say; 0 for what is out of reach or of other colours.
+        """
+        boxes = np.array([track.motion.box for track in tracks])
+        weights = np.sqrt(np.array([t.look.weights for t in tracks])[:, None] * [look.weights for look in looks])
+        oks = keypoint_similarity(
+            np.array([track.expected_keypoints for track in tracks]), np.array([look.keypoints for look in looks]),
+            weights, areas(boxes), self._sigmas, np.array([track.motion.variance for track in tracks]))
+        share = self.options.keypoint_share * weights.mean(axis=2)
+        found = np.array([look.box for look in looks])
+        iou = iou_xyxy(boxes, found)
+        possible = np.maximum(iou * (1 - share + share * self._alike(tracks, looks)), oks) \
+            if self.options.keypoint_share else iou
+        differ = self._colour_distance(tracks, looks)
+        # Who is exactly where it must be stays who it is when the light changes.
+        same = (differ <= self.options.colour_limit) | ((iou >= CERTAIN) & (oks >= CERTAIN))
+        off = self._centres_off(tracks, looks) / self._reach(tracks, self.options.reach)[:, None]
+        return ((1 - share) * iou + share * oks) * self._likely(differ), np.where(same & (off <= 1), possible, 0)
+
+    def returning(self, tracks: Sequence[Track], looks: Sequence[Look]) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`similarity`, of objects that were away: how near, how alike in size, attitude and colours."""
+        sizes = np.array([track.motion.size for track in tracks])
+        ratio = np.sqrt(areas(np.array([look.box for look in looks])))[None] / sizes[:, None]
+        far = self._centres_off(tracks, looks) / self._reach(tracks, self.options.returning)[:, None]
+        differ = self._colour_distance(tracks, looks)
+        likely = np.exp(-0.5 * (3 * far) ** 2) * self._likely(differ) * self._alike(tracks, looks)
+        can = (far <= 1) & (ratio > 0.5) & (ratio < 2) & (differ <= self.options.colour_limit)
+        return likely, np.where(can, 1.0, 0.0)
+
+    def _likely(self, differ: np.ndarray) -> np.ndarray:
+        return np.exp(-differ / self.options.colour) if self.options.colour > 0 else np.ones_like(differ)
+
+    def _colour_distance(self, tracks: Sequence[Track], looks: Sequence[Look]) -> np.ndarray:
+        """(tracks, looks) 1 - Bhattacharyya coefficient, drawn to what is usual where a look is covered in part."""
+        distance = np.full((len(tracks), len(looks)), USUAL)
+        for i, track in enumerate(tracks):
+            for j, look in enumerate(looks):
+                if track.colours is not None and look.colours is not None:
+                    clear = max(0.0, 1 - look.cover / HALF_COVERED)
+                    distance[i, j] += clear * (1 - float(track.colours @ look.colours) - USUAL)
+        return distance
+
+    def _reach(self, tracks: Sequence[Track], share: float) -> np.ndarray:
+        """(tracks,) px from where it is expected that an object's centre can have got to.
+
+        An object that stands still and was missed once must not run off with a box that only overlaps its own.
+        """
+        return np.array([3 * np.sqrt(track.motion.variance + (share * track.motion.size) ** 2) for track in tracks])
+
+    def _centres_off(self, tracks: Sequence[Track], looks: Sequence[Look]) -> np.ndarray:
+        """(tracks, looks) px."""
+        boxes = np.array([look.box for look in looks])
+        places = np.array([track.motion.place[:2] for track in tracks])
+        return np.asarray(np.linalg.norm(((boxes[:, :2] + boxes[:, 2:]) / 2)[None] - places[:, None], axis=2))
+
+    def _alike(self, tracks: Sequence[Track], looks: Sequence[Look]) -> np.ndarray:
+        """(tracks, looks) OKS of poses that are laid over each other by their boxes."""
+        def in_box(look: Look) -> np.ndarray:
+            return (look.keypoints - look.box[:2]) / np.maximum(look.box[2:] - look.box[:2], 1e-9)
+
+        weights = np.sqrt(np.array([t.look.weights for t in tracks])[:, None] * [look.weights for look in looks])
+        ones = np.ones(len(tracks))
+        return keypoint_similarity(np.array([in_box(track.look) for track in tracks]),
+                                   np.array([in_box(look) for look in looks]), weights, ones, self._sigmas,
+                                   ATTITUDE ** 2 * ones)
+
+    def oks(self, of: Look, others: Sequence[Look]) -> np.ndarray:
+        """(M,) similarity of two poses in one frame, on the scale of the smaller: nothing was predicted."""
+        weights = np.sqrt(of.weights * np.array([look.weights for look in others]))
+        area = np.minimum(areas(of.box[None]), areas(np.array([look.box for look in others])))
+        return np.array([keypoint_similarity(
+            of.keypoints[None], look.keypoints[None], weight[None, None], scale[None], self._sigmas, np.zeros(1))[0, 0]
+            for look, weight, scale in zip(others, weights, area)])
+
+    def shows(self, look: Look, others: Sequence[Look], keypoints: float) -> bool:
+        """Whether a detection is one of the others again: about the same box, and an OKS of so much at least."""
+        if not others:
+            return False
+        iou = iou_xyxy(look.box[None], np.array([other.box for other in others]))[0]
+        near = [others[i] for i in np.flatnonzero(iou >= COPY_IOU)]
+        return bool(near) and bool(self.oks(look, near).max() >= keypoints)
