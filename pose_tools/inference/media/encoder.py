@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Optional
 
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.inference.media.closing import Closing
 from pose_tools.inference.media.ffmpeg import FfmpegEncoder, add_audio, find_ffmpeg
 from pose_tools.inference.media.video import open_capture
 
@@ -22,7 +22,7 @@ _MOST_OFF = 1.1
 _MOST_REPEATS = 36000  # a clock that jumps must not fill the disk
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Writes frames into a video.
 
     With ``ffmpeg`` on PATH it is H.264 with the source's sound; else OpenCV's MPEG-4 part 2, without sound. Odd sizes
@@ -123,18 +123,6 @@ class VideoWriter:
         if encoder is not None:
             encoder.kill()
             shutil.rmtree(self._work, ignore_errors=True)
-
-    def __enter__(self) -> VideoWriter:
-        """Nothing more to do."""
-        return self
-
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 trace: Optional[TracebackType]) -> None:
-        """Finishes the file, after Ctrl-C that of the frames so far; leaves nothing behind after other errors."""
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self.close()
-        else:
-            self.abort()
 
     def _encode(self, image: np.ndarray) -> None:
         if self._encoder is None:

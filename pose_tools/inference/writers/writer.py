@@ -3,14 +3,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PureWindowsPath
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING
+
+from pose_tools.inference.media.closing import Closing
 
 if TYPE_CHECKING:
     from pose_tools.inference.result import Result
 
 
-class Writer:
+class Writer(Closing):
     """The base of all writers.
 
     Attributes:
@@ -20,24 +21,6 @@ class Writer:
     def __init__(self) -> None:
         """Nothing is written yet."""
         self.notes: list[str] = []
-
-    def close(self) -> None:
-        """Finishes what is written; does nothing the second time."""
-
-    def abort(self) -> None:
-        """Leaves nothing half-written."""
-
-    def __enter__(self) -> Any:
-        """Nothing more to do."""
-        return self
-
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
-                 trace: Optional[TracebackType]) -> None:
-        """Closes, after Ctrl-C as well; aborts after other errors."""
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self.close()
-        else:
-            self.abort()
 
 
 class Names:
