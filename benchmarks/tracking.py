@@ -48,17 +48,17 @@ class Way:
 
     interval: int = 1
     options: TrackOptions = TrackOptions()
-    low_score: Optional[float] = None
+    low_score: Optional[float] = 1.0  # no boxes below the threshold, as predict.py has it; None is ByteTrack's way
     smooth: Optional[SmoothOptions] = None
     again: bool = True
 
 
 WAYS = {
-    "boxes alone (ByteTrack's cost)": Way(options=TrackOptions(keypoint_share=0.0, colour=0.0), again=False),
+    "boxes alone (ByteTrack)": Way(options=TrackOptions(keypoint_share=0.0, colour=0.0), low_score=None, again=False),
     "keypoints as well": Way(options=TrackOptions(colour=0.0), again=False),
     "and colours": Way(again=False),
     "and looking for what was missed": Way(),
-    "the same, no second stage": Way(low_score=1.0),
+    "the same, with a second stage": Way(low_score=None),
     "the same, births not confirmed": Way(options=TrackOptions(confirm=1)),
     "smoothed": Way(smooth=SmoothOptions()),
     "smoothed, the paper's filter": Way(smooth=SmoothOptions(follow=False)),
@@ -67,7 +67,7 @@ WAYS = {
     "detector every 5th frame": Way(interval=5),
     "detector every 5th frame, smoothed": Way(interval=5, smooth=SmoothOptions()),
 }
-SHORT = ("boxes alone (ByteTrack's cost)", "and looking for what was missed", "smoothed",
+SHORT = ("boxes alone (ByteTrack)", "and looking for what was missed", "smoothed",
          "detector every 3rd frame, smoothed")
 
 

@@ -22,12 +22,13 @@ def test_splits_by_name(tmp_path, name, split):
 
 
 def test_a_folder_and_its_files_are_the_same_set(tmp_path):
+    root = tmp_path / "set"  # beside nothing else: pictures are looked for in the folders next to it, too
     for split in ("train", "val"):
-        save_coco(tmp_path / f"{split}_coco.json", DATA)
-    whole = read_data_set([tmp_path])
-    assert list(whole.files) == ["train", "val"] and whole.images == dict.fromkeys(whole.files, tmp_path / "images")
-    assert read_data_set(sorted(tmp_path.glob("*.json"))) == whole
-    assert whole.image_path("val", whole.sides["val"]["images"][0]) == tmp_path / "images/a.jpg"
+        save_coco(root / f"{split}_coco.json", DATA)
+    whole = read_data_set([root])
+    assert list(whole.files) == ["train", "val"] and whole.images == dict.fromkeys(whole.files, root / "images")
+    assert read_data_set(sorted(root.glob("*.json"))) == whole
+    assert whole.image_path("val", whole.sides["val"]["images"][0]) == root / "images/a.jpg"
 
 
 @pytest.mark.parametrize("place", ["images", ".", "..", "pictures", "../val2017"])

@@ -142,6 +142,9 @@ def test_pages_are_asked_only_where_the_packages_say_nothing():
 @pytest.mark.parametrize("name", [name for name, row in CATALOG.items() if "config" in row])
 def test_config_weights_and_scores_are_those_of_the_index(name):
     row = CATALOG[name]
+    if row["config"] not in index():  # of mmpose's demos: a file that is installed, without an entry
+        assert list((installed("mmpose") / ".mim").rglob(f"{row['config']}.py"))
+        return
     model = index()[row["config"]]
     assert model["Weights"] == row["files"][0]["sources"][0]
     scores = {key: value for result in model["Results"] for key, value in result["Metrics"].items()}
