@@ -139,7 +139,7 @@ def _write(run: Run, outputs: Outputs, draw: Draw) -> bool:
 def _tell(run: Run, outputs: Outputs, out: Path, interrupted: bool) -> None:
     times = run.times
     what = "images" if all(source.kind in ("image", "array") for source in run.sources) else "frames"
-    print(f"{times.frames} {what}, {times.instances} instances: {out}")
+    print(f"{outputs.frames} {what}, {outputs.instances} instances: {out}")
     for line in [times.line(), *outputs.notes]:
         print(line, file=sys.stderr)
     if interrupted:

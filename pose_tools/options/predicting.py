@@ -91,7 +91,9 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add("--batch-size", type=int, default=32, metavar="N", help="most crops in one run (default: %(default)s)")
     add("--flip-test", action=argparse.BooleanOptionalAction, default=None,
         help="average with the mirrored crop, in twice the time (default: as the model was tested)")
-    add("--meta", type=Path, help="the meta.py of the keypoint set, for .onnx and .xml files that do not name it")
+    add("--meta", type=Path,
+        help="the meta.py of the keypoint set, for .onnx and .xml files that do not name it, and for --pnp with models "
+             "that were trained before it had model_points")
     add("--det-config", metavar="CONFIG", help="of a detector whose file carries none")
     add("--pose-config", metavar="CONFIG", help="of a keypoint model whose file carries none")
     add("--random-init", action="store_true",

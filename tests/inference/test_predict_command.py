@@ -178,11 +178,12 @@ def test_ctrl_c_leaves_whole_files(models, tmp_path, root):
             not (lines.exists() and lines.stat().st_size > 10000):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    said, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "Traceback" not in told and "what was done until then is written" in told
     written = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     assert sum(len(line["objects"]) for line in written) == len(results_in(tmp_path / "out")) > 0
+    assert said.startswith(f"{len(written)} frames, ")
     videos = list((tmp_path / "out").glob("*.mp4"))
     assert videos and all(cv2.VideoCapture(str(path)).read()[0] for path in videos)
     assert not list((tmp_path / "out").glob(".*.part")), "nothing half-written"

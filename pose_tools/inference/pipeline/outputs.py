@@ -54,6 +54,8 @@ class Outputs:
 
     Attributes:
         notes: Lines for the user, complete once it is closed.
+        frames: Pictures and frames that were written.
+        instances: Objects in them.
 
     Raises:
         UserError: The folder cannot be written to, or holds labelme files already.
@@ -76,6 +78,7 @@ class Outputs:
         self._videos: set[str] = set()
         self._cells: list[np.ndarray] = []
         self.notes: list[str] = []
+        self.frames = self.instances = 0
 
     def add(self, result: Result, drawn: Optional[np.ndarray]) -> bool:
         """Writes a result.
@@ -88,6 +91,7 @@ class Outputs:
             Whether to go on: False when the user closed the window.
         """
         source = self._sources[result.source]
+        self.frames, self.instances = self.frames + 1, self.instances + len(result)
         self._results.add(result)
         if self._lines is not None:
             self._lines.add(result)
