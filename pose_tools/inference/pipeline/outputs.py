@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.console.interrupts import uninterrupted
 from pose_tools.inference.media import Source, Window
 from pose_tools.inference.result import Result
 from pose_tools.inference.writers import CocoResults, DrawnImages, DrawnVideo, JsonLines, Labelme
@@ -90,24 +91,27 @@ class Outputs:
         Returns:
             Whether to go on: False when the user closed the window.
         """
-        source = self._sources[result.source]
-        self.frames, self.instances = self.frames + 1, self.instances + len(result)
+        with uninterrupted():  # all files have the same frames
+            self._write(result, drawn)
+        if drawn is None or self._window is None:
+            return True
+        return self._window.show(drawn, None if result.time is None else 1)
+
+    def _write(self, result: Result, drawn: Optional[np.ndarray]) -> None:
+        source, is_still = self._sources[result.source], result.time is None
         self._results.add(result)
         if self._lines is not None:
             self._lines.add(result)
         if self._labelme is not None:
-            self._labelme.add(result, source.path if result.time is None else None)
-        if drawn is None:
-            return True
-        is_still = result.time is None
-        if self._images is not None:
+            self._labelme.add(result, source.path if is_still else None)
+        if drawn is not None and self._images is not None:
             if is_still:
                 self._images.add(result, drawn)
             else:
                 self._video_for(source).add(result, drawn)
-        if self._wanted.sheet and is_still:
+        if drawn is not None and self._wanted.sheet and is_still:
             self._cells.append(_cell(drawn))
-        return self._window is None or self._window.show(drawn, None if is_still else 1)
+        self.frames, self.instances = self.frames + 1, self.instances + len(result)
 
     def _video_for(self, source: Source) -> DrawnVideo:
         if self._video is None or self._video_of != source.name:
