@@ -70,6 +70,11 @@ class Response:
         """The number of objects."""
         return len(self.origins)
 
+    def part(self, keep: np.ndarray) -> Response:
+        """Only the objects for which ``keep`` (N,) is true."""
+        return Response(*(None if each is None else each[keep]
+                          for each in (self.origins, self.steps, self.x, self.y, self.maps)))
+
     def joined(self, more: Response) -> Response:
         """These objects, and after them those of another answer of the same model."""
         if not len(self) or not len(more):

@@ -222,5 +222,7 @@ def test_two_answers_joined_are_those_of_all_objects():
     both = answer(2, 1.0).joined(answer(1, 7.0))
     assert both.origins[:, 0].tolist() == [1, 1, 7] and both.x[:, 0, 0].tolist() == [1, 1, 7]
     assert both.y.shape == (3, 3, 5) and both.maps is None
+    last = both.part(np.array([False, False, True]))
+    assert last.origins.tolist() == [[7, 7]] and last.x.shape == (1, 3, 4) and last.maps is None
     alone, nothing = answer(2, 1.0), answer(0, 0.0)
     assert alone.joined(nothing) is alone and nothing.joined(alone) is alone

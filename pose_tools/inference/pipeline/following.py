@@ -1,7 +1,6 @@
 """From what was found in a frame to its result: ids, calibrated scores, smoothing, vehicle pose, heat map."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
@@ -144,12 +143,6 @@ class Follower:
                 finish.place(points, scores, (width, height)) for points, scores in
                 zip(result.keypoints, result.scores)))
         if finish.heatmap and found.response is not None:
-            response = found.response if keep is None else _part(found.response, keep)
+            response = found.response if keep is None else found.response.part(keep)
             result = replace(result, heatmap=draw_responses(response, (height, width), finish.heatmap_keypoint))
         return result
-
-
-def _part(response: Any, keep: Sequence[bool]) -> Any:
-    """The objects of a response that stay."""
-    return type(response)(*(None if each is None else each[keep] for each in
-                            (response.origins, response.steps, response.x, response.y, response.maps)))

@@ -1,7 +1,6 @@
 """Detectors of mmdet: Faster R-CNN, Cascade R-CNN, YOLOX, and what else runs without a compiled mmcv."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -26,8 +25,6 @@ class UpstreamDetector:
         device: As for :class:`~pose_tools.inference.runtime.torch_backend.TorchBackend`.
         score_threshold: Least score of a box; None keeps all that the model gives.
         precision: Likewise; ``bf16`` and ``fp16`` are for backbone and neck only.
-        nms_threshold: IoU above which the model's own NMS drops the weaker box of a class, instead of what its config
-            says.
 
     Attributes:
         classes: Names in the order of the labels.
@@ -35,19 +32,17 @@ class UpstreamDetector:
         clock: Where the time went.
 
     Raises:
-        UserError: It is no detector, needs what is not here, or ``nms_threshold`` is given and it has no NMS.
+        UserError: It is no detector, or needs what is not here.
     """
 
     def __init__(self, source: Union[ModelSource, Path], device: str = "auto", score_threshold: Optional[float] = None,
-                 precision: str = "auto", nms_threshold: Optional[float] = None) -> None:
+                 precision: str = "auto") -> None:
         """Loads the network."""
         from pose_tools.openmmlab.config import keypoint_set_of
 
         source = source if isinstance(source, ModelSource) else ModelSource(source)
         self._network = Network(source, "detector", device, precision)
         self.path, self.score_threshold = source.path, score_threshold
-        if nms_threshold is not None:
-            _set_nms(self._network, nms_threshold)
         self.keypoint_set = keypoint_set_of(self._network.cfg)
         self.classes = _classes(self._network)
         self.clock = StageClock()
@@ -76,10 +71,6 @@ class UpstreamDetector:
         self.clock.items += 1
         return boxes, scores, labels
 
-    def many(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """Finds what a call finds in each of several pictures; one by one, as pictures of a batch are padded alike."""
-        return [self(image) for image in images]
-
 
 def _pipeline(cfg: Any) -> Any:
     """The steps that prepare a picture, built once; those for annotations, of which there are none, are left out."""
@@ -101,13 +92,3 @@ def _classes(network: Network) -> tuple[str, ...]:
         raise UserError(f"{network.source.path}: neither its weights nor its config name its classes"
                         + (f", of which there are {count}" if count else ""))
     return classes
-
-
-def _set_nms(network: Network, threshold: float) -> None:
-    """Changes the threshold in the settings that the heads of a built network share."""
-    model = network.model
-    owner = getattr(model, "roi_head", None) or getattr(model, "bbox_head", None)
-    nms = (getattr(owner, "test_cfg", None) or {}).get("nms")
-    if not isinstance(nms, dict) or "iou_threshold" not in nms:
-        raise UserError(f"{network.source.path}: has no NMS whose threshold could be set")
-    nms["iou_threshold"] = threshold
