@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_tools.dataset.boxes import iou_xywh
+from pose_tools.formats.boxes import iou_xywh
 
 Results = Sequence[dict[str, Any]]
 PCK_THRESHOLDS = (0.05, 0.1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pose_tools.dataset.boxes import iou_xywh
+from pose_tools.formats.boxes import areas_xyxy, iou_xyxy
 
 MIN_IOU = 0.5
 
@@ -96,11 +96,6 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _xywh(boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, float).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
 def _best(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.optimize import linear_sum_assignment
 
@@ -120,7 +115,7 @@ class _Overlap:
 
 def _overlap(frame: TrackFrame) -> _Overlap:
     """Leaves out ignored objects and what matches them best, as MOTChallenge does with its distractors."""
-    iou = iou_xywh(_xywh(frame.truth_boxes), _xywh(frame.boxes))
+    iou = iou_xyxy(frame.truth_boxes, frame.boxes)
     iou = np.where(iou >= MIN_IOU - np.finfo(float).eps, iou, 0.0)
     ignored = np.zeros(iou.shape[0], bool)
     ignored[:len(frame.ignore)] = frame.ignore
@@ -227,10 +222,10 @@ def keypoint_motion(frames: Sequence[TrackFrame]) -> KeypointMotion:
     errors: list[dict[int, np.ndarray]] = []
     for frame, each, pairs in zip(frames, overlaps, _matches(overlaps)):
         found = {}
+        sizes = np.sqrt(areas_xyxy(np.asarray(frame.truth_boxes, float).reshape(-1, 4)))
         for i, j in pairs:
             truth = np.asarray(frame.truth_keypoints, float)[each.truth_rows[i]]
-            box = _xywh(frame.truth_boxes)[each.truth_rows[i]]
-            off = (np.asarray(frame.keypoints, float)[each.rows[j]] - truth[:, :2]) / np.sqrt(box[2] * box[3])
+            off = (np.asarray(frame.keypoints, float)[each.rows[j]] - truth[:, :2]) / sizes[each.truth_rows[i]]
             found[each.truth_ids[i]] = np.where(truth[:, 2:] > 0, off, np.nan)
         errors.append(found)
     distances = [np.linalg.norm(off, axis=1) for found in errors for off in found.values()]

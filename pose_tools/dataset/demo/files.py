@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,16 +20,20 @@ from pose_tools.console import UserError, progress
 from pose_tools.console.folder import check_destination, new_folder
 from pose_tools.dataset.demo.cars import KEYPOINTS
 from pose_tools.dataset.demo.scene import NOT_IN_PICTURE, OCCLUDED, Scene, render_scene
+from pose_tools.dataset.demo.video import render_traffic
 from pose_tools.formats.labelme_write import labelme_content, labelme_shape, labelme_text
 
 GROUND_TRUTH = "ground_truth.jsonl"
+# "street" has the cars pass by, seen from a pavement; "all" has them anywhere and from everywhere. "traffic" is a
+# moment of a video, with cars far off that hide each other: nobody would mark points on those, so they have boxes only.
+VIEWS = ("all", "street", "traffic")
 MIN_SIZE = (128, 96)
 PARALLEL_FROM = 16
 Result = TypeVar("Result")
 
 
 def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
-                  overwrite: bool = False, views: str = "all") -> int:
+                  overwrite: bool = False, views: Sequence[str] = ("all",)) -> int:
     """Renders pictures into a labelme folder.
 
     Args:
@@ -38,7 +42,7 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
         size: Width and height, px, at least :data:`MIN_SIZE`.
         seed: The same seed gives the same bytes.
         overwrite: Replace an earlier rendering.
-        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo.layout.VIEWS`.
+        views: From where cars are seen, of :data:`VIEWS`; if several, pictures take turns.
 
     Returns:
         Number of cars in the pictures.
@@ -58,10 +62,11 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     return cars
 
 
-def _write_labelled(made: Path, seed: int, size: tuple[int, int], views: str, i: int) -> dict[str, Any]:
+def _write_labelled(made: Path, seed: int, size: tuple[int, int], views: Sequence[str], i: int) -> dict[str, Any]:
     name = f"demo_{i:05d}"
-    scene = _write_picture(made, name, (seed, 0, i), size, views)
-    text = labelme_text(labelme_dict(scene, f"{name}.jpg"))
+    view = views[i % len(views)]
+    scene = _write_picture(made, name, (seed, 0, i), size, view)
+    text = labelme_text(labelme_dict(scene, f"{name}.jpg", points=view != "traffic"))
     (made / f"{name}.json").write_text(text, encoding="utf-8")
     return ground_truth_dict(scene, f"{name}.jpg")
 
@@ -77,7 +82,7 @@ def _in_parallel(work: Callable[[int], Result], count: int) -> Iterator[Result]:
 
 
 def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int] = (512, 384), seed: int = 0,
-                     overwrite: bool = False, views: str = "all") -> None:
+                     overwrite: bool = False, views: Sequence[str] = ("all",)) -> None:
     """Renders pictures without labels, none of which :func:`write_labelme` makes from the same seed.
 
     Args:
@@ -86,7 +91,7 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
         size: Width and height, px, at least :data:`MIN_SIZE`.
         seed: The same seed gives the same bytes.
         overwrite: Replace an earlier rendering.
-        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo.layout.VIEWS`.
+        views: From where cars are seen, of :data:`VIEWS`; if several, pictures take turns.
 
     Raises:
         UserError: A number makes no sense, or the folder is not empty and may not be replaced.
@@ -95,15 +100,16 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made:
         for i in progress(range(images), "rendering unseen"):
-            _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size, views)
+            _write_picture(made, f"unseen_{i:05d}", (seed, 1, i), size, views[i % len(views)])
 
 
-def labelme_dict(scene: Scene, image_name: str) -> dict[str, Any]:
+def labelme_dict(scene: Scene, image_name: str, points: bool = True) -> dict[str, Any]:
     """What labelme saves for a picture.
 
     Args:
         scene: The picture and its cars.
         image_name: File name of the picture, beside the JSON.
+        points: Whether keypoints are marked, and not boxes alone.
 
     Returns:
         The JSON as a dict; coordinates are image px, (0, 0) being the centre of the first pixel.
@@ -112,7 +118,7 @@ def labelme_dict(scene: Scene, image_name: str) -> dict[str, Any]:
     for group, car in enumerate(scene.cars, start=1):
         shapes.append(labelme_shape("car", np.round(car.box.reshape(2, 2), 4), group, "rectangle"))
         for name, point, visibility in zip(KEYPOINTS, car.keypoints, car.visibility):
-            if visibility != NOT_IN_PICTURE:
+            if points and visibility != NOT_IN_PICTURE:
                 flags = {"occluded": True} if visibility == OCCLUDED else {}
                 shapes.append(labelme_shape(name, np.round(point[None], 4), group, "point", flags))
     return labelme_content(shapes, image_name, scene.image.shape[1::-1])
@@ -176,12 +182,12 @@ def _check(images: int, size: tuple[int, int], seed: int) -> None:
         raise UserError("; ".join(wrong))
 
 
-def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int], views: str) -> Scene:
+def _write_picture(folder: Path, name: str, seeds: tuple[int, ...], size: tuple[int, int], view: str) -> Scene:
     """Renders a picture and writes it as JPEG of random quality."""
     import cv2
 
     rng = np.random.default_rng(seeds)
-    scene = render_scene(rng, size, views)
+    scene = render_traffic(rng, size) if view == "traffic" else render_scene(rng, size, view)
     done, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 96))])
     if not done:
         raise UserError(f"{folder / name}.jpg: OpenCV cannot write JPEG files")

@@ -20,9 +20,6 @@ LEAST_SIZE = 0.085  # width of a car's outline as a share of the picture's
 NEAREST = 1.0  # metres; no part of anything is nearer to the camera along its axis
 COARSE = 4  # picture px to one px of the map on which outlines are compared
 
-# "street" has the cars pass by, seen from a pavement; "all" has them anywhere and from everywhere.
-VIEWS = ("all", "street")
-
 Pose = tuple[float, float, float]  # x, y in metres and yaw in radians, world
 
 
@@ -66,7 +63,7 @@ def sample_layout(rng: np.random.Generator, size: tuple[int, int], views: str = 
     Args:
         rng: Source of randomness.
         size: Width and height of the picture, px.
-        views: One of :data:`VIEWS`.
+        views: "street" has the cars pass by, seen from a pavement; "all" has them anywhere and from everywhere.
 
     Returns:
         Cars and things that do not touch each other; every car is at least partly visible.

@@ -74,7 +74,7 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int] = (512, 384), v
     Args:
         rng: Source of all randomness; the same state gives the same picture.
         size: Width and height, px.
-        views: From where cars are seen, one of :data:`~pose_tools.dataset.demo.layout.VIEWS`.
+        views: From where cars are seen, "all" or "street"; see :func:`~pose_tools.dataset.demo.layout.sample_layout`.
 
     Returns:
         The picture; at least :data:`LEAST_VISIBLE` of every car can be seen.

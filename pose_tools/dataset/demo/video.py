@@ -13,11 +13,12 @@ import numpy as np
 from pose_tools.dataset.demo.backdrop import Lens, cast_shadows, paint_backdrop, photograph, sample_lens
 from pose_tools.dataset.demo.layout import NEAREST, PlacedCar
 from pose_tools.dataset.demo.raster import SUPERSAMPLING, render_meshes, silhouette_area
-from pose_tools.dataset.demo.scene import Car, Scene, label_car
-from pose_tools.dataset.demo.traffic import Street, sample_street
+from pose_tools.dataset.demo.scene import LEAST_VISIBLE, Car, Scene, label_car
+from pose_tools.dataset.demo.traffic import ACT, Street, sample_street
 
 # Share of a car's silhouette that must be seen for it to be labelled in a frame.
 LEAST_LABELLED = 0.1
+MOMENTS = 4  # of a street that are tried for a single picture
 SIDEWAYS = 0.5  # as a share of the picture's width: shadows of cars this far outside may reach into it
 
 
@@ -58,6 +59,25 @@ def render_video(seed: int, frames: int = 90, size: tuple[int, int] = (640, 480)
     stage = _Stage(street, rng)
     for number in range(frames):
         yield stage.frame(number, number / frame_rate)
+
+
+def render_traffic(rng: np.random.Generator, size: tuple[int, int] = (512, 384)) -> Scene:
+    """Renders one moment of a street of its own, to train on what videos show: far cars, half hidden ones.
+
+    Args:
+        rng: Source of all randomness; the same state gives the same picture.
+        size: Width and height, px.
+
+    Returns:
+        The picture; it has cars, and at least :data:`~pose_tools.dataset.demo.scene.LEAST_VISIBLE` of each
+        that is labelled can be seen.
+    """
+    while True:
+        stage = _Stage(sample_street(rng, size, ACT), rng)
+        for _ in range(MOMENTS):
+            scene = stage.frame(0, rng.uniform(0, ACT)).scene
+            if scene.cars and min(car.visible_share for car in scene.cars) >= LEAST_VISIBLE:
+                return scene
 
 
 class _Stage:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pose_tools.dataset.boxes import paired_iou
 from pose_tools.dataset.doctor.instance_table import InstanceTable
 from pose_tools.dataset.findings import WARNING, Finding
+from pose_tools.formats.boxes import paired_iou
 from pose_tools.formats.coco_structure import is_number
 from pose_tools.formats.schema import KeypointSet
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_tools.dataset.boxes import iou_xywh
+from pose_tools.formats.boxes import iou_xyxy
 
 MIN_IOU = 0.5
 
@@ -26,7 +26,7 @@ class Detections:
 
     def overlaps(self, other: Detections) -> np.ndarray:
         """IoU (N, M) with other detections; 0 between classes."""
-        overlap = iou_xywh(_to_xywh(self.boxes), _to_xywh(other.boxes))
+        overlap = iou_xyxy(self.boxes, other.boxes)
         return np.where(self.labels[:, None] == other.labels[None], overlap, 0.0)
 
 
@@ -120,8 +120,3 @@ def _suppressed(indices: np.ndarray, own: Detections, other: Detections, nms_thr
     better_here = mine.overlaps(own) * (own.scores[None] > mine.scores[:, None])
     against_own = (better_here > nms_threshold + _ROUNDING).any(axis=1)
     return by_other & ~against_own
-
-
-def _to_xywh(boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 
 from pose_tools.console import UserError
+from pose_tools.formats.boxes import iou_xyxy
 from pose_tools.inference.runtime.backend import Backend
 from pose_tools.inference.runtime.pixels import InputMemory, check_image, letterbox
 from pose_tools.inference.runtime.stages import StageClock
@@ -109,13 +110,9 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndar
         Indices of those that stay, the best first.
     """
     order = np.argsort(-scores, kind="stable")
-    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     kept = []
     while len(order):
         best, order = order[0], order[1:]
         kept.append(best)
-        low = np.maximum(boxes[best, :2], boxes[order, :2])
-        shared = np.prod(np.maximum(np.minimum(boxes[best, 2:], boxes[order, 2:]) - low, 0), axis=1)
-        union = areas[best] + areas[order] - shared
-        order = order[shared <= threshold * union]
+        order = order[iou_xyxy(boxes[best][None], boxes[order])[0] <= threshold]
     return np.array(kept, int)

@@ -1,4 +1,4 @@
-"""Overlap of boxes; xywh, all in one space."""
+"""Area and overlap of boxes, all in one space."""
 from __future__ import annotations
 
 import numpy as np
@@ -33,3 +33,26 @@ def iou_xywh(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (N, M); 0 where both boxes are empty.
     """
     return paired_iou(np.asarray(a, float).reshape(-1, 1, 4), np.asarray(b, float).reshape(1, -1, 4))
+
+
+def areas_xyxy(boxes: np.ndarray) -> np.ndarray:
+    """(N,) areas of (N, 4) xyxy; 0 for a box that is inside out."""
+    return np.asarray(np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1))
+
+
+def iou_xyxy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of all pairs.
+
+    Args:
+        a: (N, 4) xyxy.
+        b: (M, 4) xyxy, same space.
+
+    Returns:
+        (N, M); 0 where both boxes are empty.
+    """
+    a, b = (np.asarray(boxes, float).reshape(-1, 4) for boxes in (a, b))
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = np.prod(np.clip(high - low, 0, None), axis=2)
+    union = areas_xyxy(a)[:, None] + areas_xyxy(b)[None] - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
