@@ -106,7 +106,7 @@ class NoisyTruth:
 
     def look(self, frame: VideoFrame, boxes: np.ndarray) -> Points:
         """Keypoints of the car that a box fits best, off by 2 % of the size; of none, a heap with low scores."""
-        from pose_tools.inference.tracking.association import iou_xyxy
+        from pose_tools.formats.boxes import iou_xyxy
 
         rng = np.random.default_rng((self.seed, frame.number, 1))
         truth = _boxes_of(frame)

@@ -28,8 +28,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=240, metavar="N", help="pictures (default: %(default)s)")
     parser.add_argument("--size", type=int, nargs=2, metavar=("W", "H"),
                         help="width and height in pixels (default: 512 384; of a video 640 480)")
-    parser.add_argument("--views", choices=("all", "street"), default="all",
-                        help="street: cars pass by, which is learnt sooner (default: %(default)s)")
+    parser.add_argument("--views", choices=("all", "street", "traffic"), nargs="+", default=["all"],
+                        help="street: cars pass by, which is learnt sooner; traffic: moments of videos, far and "
+                             "half hidden cars that have boxes only; several take turns (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="what the pictures depend on (default: %(default)s)")
     parser.add_argument("--unlabelled", type=int, default=0, metavar="N",
                         help="render N further pictures without labels, to draw predictions on")

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from track_world import CARS, RATE, Frame, box_at, ids_of, keypoints_in
 
+from pose_tools.formats.boxes import iou_xyxy
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.inference.tracking import Tracker, TrackOptions
 from pose_tools.inference.tracking.appearance import colour_signature, covered
-from pose_tools.inference.tracking.association import assign, iou_xyxy, keypoint_similarity, sigmas_or_default
+from pose_tools.inference.tracking.association import assign, keypoint_similarity, sigmas_or_default
 from pose_tools.inference.tracking.following import follow_box
 from pose_tools.inference.tracking.motion import BoxMotion, Noise
 
@@ -237,6 +238,85 @@ def test_a_car_of_another_colour_does_not_take_over_the_id(in_colour):
         frame = Frame([("car", box, False)] if not 20 <= n < 35 else [])
         found = follower.update(frame.boxes, frame.box_scores, frame.labels, frame.keypoints, frame.scores, image=image)
     assert found.ids.tolist() == [2 if in_colour else 1]
+
+
+def test_who_looks_the_other_way_does_not_come_back_as_who_was_away():
+    """A car is hidden; another, that looks and drives to the left, is found where the first one must be."""
+    follower, right, left = tracker(), [], []
+    for n in range(60):
+        if n < 20:
+            right.append(Frame([("right", box_at(100 + 4 * n, 100), False)]))
+        elif n < 30:
+            right.append(Frame([]))
+        else:
+            left.append(Frame([("left", box_at(220 - 4 * (n - 30), 100), True)]))
+    assert ids_of(follower, right + left) == {"right": [1], "left": [2]}
+
+
+def test_who_drives_does_not_come_back_as_who_was_parked():
+    """A parked car is missed from when another, which looks as it does, comes out from behind it."""
+    def street(n):
+        parked = [("parked", box_at(300, 100), False)] if n < 30 or n > 60 else []
+        return Frame(parked + ([("drives", box_at(324 + 8 * (n - 31), 100), False)] if n > 30 else []))
+
+    assert ids_of(tracker(), [street(n) for n in range(80)]) == {"parked": [1], "drives": [2]}
+
+
+def test_who_was_hidden_longer_goes_before_who_was_not_found_where_both_may_be():
+    """One drives behind a wall, and comes out beside a parked one that is missed just then."""
+    follower, rng = tracker(), np.random.default_rng(0)
+    for n in range(90):
+        parked = [("parked", box_at(300, 100), False)] if not 46 <= n < 56 else []
+        driving = [("drives", box_at(96 + 4 * n, 104, 90), False)] if not 20 <= n < 48 else []
+        found = Frame(parked + driving).noisy(rng, 0.01, 0.01).given_to(follower)
+        assert found.get("parked", 1) == 1 and found.get("drives", 2) == 2, n
+    assert found == {"parked": 1, "drives": 2}
+
+
+def test_who_came_in_from_the_edge_is_found_again_behind_something():
+    """While a car comes in, its box, cut off by the picture's edge, moves half as fast as the car."""
+    follower = Tracker(CARS, RATE, image_size=(640, 480))
+    for n in range(70):
+        whole = box_at(-40 + 6 * n, 100)
+        frame = Frame([("car", whole, False)] if 3 <= n < 13 or n >= 48 else [])
+        frame.boxes[:, 0] = np.maximum(frame.boxes[:, 0], 0)
+        assert set(frame.given_to(follower).values()) <= {1}
+    assert frame.given_to(follower) == {"car": 1}
+
+
+def test_a_wrong_box_does_not_turn_what_comes_after_it_inside_out():
+    motion = BoxMotion(box_at(100, 100, 120, 120), Noise())
+    motion.advance(1 / RATE, True)
+    motion.correct(box_at(100, 100, 120, 40))
+    for _ in range(10):
+        motion.advance(1 / RATE, True)
+    assert motion.place[3] > 20
+
+
+def test_objects_whose_keypoints_are_unsure_are_told_by_their_boxes():
+    """Keypoints at random, with low scores: they say nothing, and must not keep an object from its id."""
+    rng, follower = np.random.default_rng(1), tracker()
+    for n in range(60):
+        frame = Frame([("car", box_at(100 + 3 * n, 100), False)] if not 20 <= n < 35 else [], keypoint_score=0.1)
+        frame.keypoints = frame.keypoints + rng.normal(0, 30, frame.keypoints.shape)
+        assert set(frame.given_to(follower).values()) <= {1}
+    assert frame.given_to(follower) == {"car": 1}
+
+
+PEOPLE = KeypointSet(("person",), tuple("abcdefgh"), sigmas=(0.067,) * 8)
+STANDING = np.array([[0.5, 0.1], [0.3, 0.3], [0.7, 0.3], [0.3, 0.5], [0.7, 0.5], [0.4, 0.7], [0.6, 0.7], [0.5, 0.9]])
+
+
+@pytest.mark.parametrize("apart", [25, 40])
+def test_people_side_by_side_are_two(apart):
+    """Of 100 px width, 25 px apart: boxes overlap by 0.6, and both stand alike."""
+    follower = Tracker(PEOPLE, RATE)
+    for n in range(30):
+        boxes = np.array([box_at(100 + 2 * n, 300, 100, 300), box_at(100 + apart + 2 * n, 303, 100, 300)])[:1 + (n > 5)]
+        points = np.array([box[:2] + STANDING * (box[2:] - box[:2]) for box in boxes])
+        got = follower.update(boxes, np.linspace(0.9, 0.8, len(boxes)), np.zeros(len(boxes), int), points,
+                              np.full(points.shape[:2], 0.9))
+        assert got.ids.tolist() == ([1] if n <= 5 else [1, 0] if n == 6 else [1, 2])
 
 
 def test_light_that_changes_at_once_changes_no_id():

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
+from pose_tools.formats.boxes import iou_xyxy
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.inference.tracking import Smoother, Tracker
-from pose_tools.inference.tracking.association import iou_xyxy
 from pose_tools.report.tracking_metrics import TrackFrame, keypoint_motion, tracking_score
 
 CARS = KeypointSet(("car",), tuple("abcdefgh"), sigmas=(0.05,) * 8)

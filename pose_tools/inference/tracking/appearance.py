@@ -10,7 +10,7 @@ from typing import Optional
 
 import numpy as np
 
-from pose_tools.inference.tracking.association import areas, iou_xyxy
+from pose_tools.formats.boxes import areas_xyxy, iou_xyxy
 
 INSIDE = 0.7  # share of a box's sides that is looked at; there is less background in the middle
 CELLS = 16  # per side, whose mean colours are counted
@@ -78,7 +78,7 @@ def covered(boxes: np.ndarray, by: np.ndarray, expected: np.ndarray) -> np.ndarr
     others = np.concatenate([boxes, expected])
     own = iou_xyxy(boxes, others) >= OWN
     own[:, :len(boxes)] = np.eye(len(boxes), dtype=bool)
-    area, other_area = np.maximum(areas(boxes), 1e-9), areas(others)
+    area, other_area = np.maximum(areas_xyxy(boxes), 1e-9), areas_xyxy(others)
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shares = np.prod(np.clip(high - low, 0, None), axis=2) / area[:, None]

@@ -13,28 +13,6 @@ def sigmas_or_default(sigmas: Sequence[float], keypoints: int) -> np.ndarray:
     return np.asarray(sigmas, float) if len(sigmas) == keypoints else np.full(keypoints, DEFAULT_SIGMA)
 
 
-def areas(boxes: np.ndarray) -> np.ndarray:
-    """(N,) px^2, of (N, 4) xyxy; 0 for a box that is inside out."""
-    return np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1)
-
-
-def iou_xyxy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of all pairs.
-
-    Args:
-        a: (N, 4) xyxy.
-        b: (M, 4) xyxy.
-
-    Returns:
-        (N, M); 0 where both boxes are empty.
-    """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    union = areas(a)[:, None] + areas(b)[None] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter, dtype=float), where=union > 0)
-
-
 def keypoint_similarity(a: np.ndarray, b: np.ndarray, weights: np.ndarray, scales: np.ndarray, sigmas: np.ndarray,
                         variances: np.ndarray) -> np.ndarray:
     """OKS of all pairs, as COCO defines it (cocodataset.org, keypoints-eval), with two additions for tracking.

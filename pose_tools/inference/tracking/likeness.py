@@ -5,14 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pose_tools.inference.tracking.association import areas, iou_xyxy, keypoint_similarity
+from pose_tools.formats.boxes import areas_xyxy, iou_xyxy
+from pose_tools.inference.tracking.association import keypoint_similarity
 from pose_tools.inference.tracking.options import TrackOptions
-from pose_tools.inference.tracking.track import Look, Track
+from pose_tools.inference.tracking.track import SURE, Look, Track
 
 CERTAIN = 0.7  # IoU and OKS of an object that is where it was expected, whatever its colours
 USUAL = 0.1  # distance of colours that says nothing: that of one object, when it is seen badly
 HALF_COVERED = 0.5  # share from which the colours in a box are not the object's
-ATTITUDE = 0.1  # by how much, in sides of the box, keypoints may move within it from sight to sight
+ATTITUDE = 0.1  # by how much, in sizes, keypoints may move within an object from sight to sight
+ALIKE, ALIKE_AGAIN = 0.5, 0.3  # least OKS of poses that are laid over each other: next frame, and after a while
+SPEED_LIMIT = 2.5  # standard deviations by which the speeds of who was away and of who is found may differ
+SPEED_SLACK = 0.5  # sizes per second of them that may be wrong besides
 COPY_IOU = 0.5  # of two detections of one object
 
 
@@ -33,32 +37,39 @@ class Likeness:
 
         First, who fits best: the mean of IoU and OKS, less of the latter where keypoint scores are low, times what the
         colours say. Second, who can be meant at all: the greater of the two, since OKS falls off much sooner, after a
-        jerk of the camera say; 0 for what is out of reach or of other colours.
+        jerk of the camera say; 0 for what is out of reach, of another pose or size, or of other colours.
         """
         boxes = np.array([track.motion.box for track in tracks])
         weights = np.sqrt(np.array([t.look.weights for t in tracks])[:, None] * [look.weights for look in looks])
         oks = keypoint_similarity(
             np.array([track.expected_keypoints for track in tracks]), np.array([look.keypoints for look in looks]),
-            weights, areas(boxes), self._sigmas, np.array([track.motion.variance for track in tracks]))
+            weights, areas_xyxy(boxes), self._sigmas, np.array([track.motion.variance for track in tracks]))
         share = self.options.keypoint_share * weights.mean(axis=2)
         found = np.array([look.box for look in looks])
         iou = iou_xyxy(boxes, found)
-        possible = np.maximum(iou * (1 - share + share * self._alike(tracks, looks)), oks) \
-            if self.options.keypoint_share else iou
+        alike = self._alike(tracks, looks, scaled=False)
+        possible = np.maximum(iou * (1 - share + share * alike), oks) if self.options.keypoint_share else iou
         differ = self._colour_distance(tracks, looks)
         # Who is exactly where it must be stays who it is when the light changes.
         same = (differ <= self.options.colour_limit) | ((iou >= CERTAIN) & (oks >= CERTAIN))
+        same &= alike >= ALIKE
         off = self._centres_off(tracks, looks) / self._reach(tracks, self.options.reach)[:, None]
         return ((1 - share) * iou + share * oks) * self._likely(differ), np.where(same & (off <= 1), possible, 0)
 
-    def returning(self, tracks: Sequence[Track], looks: Sequence[Look]) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`similarity`, of objects that were away: how near, how alike in size, attitude and colours."""
+    def returning(self, tracks: Sequence[Track], found: Sequence[Track]) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`similarity`, of objects that were away and new ones.
+
+        How near, how alike in size, attitude, colours and speed: a parked car does not come back as one that drives.
+        """
+        looks = [track.look for track in found]
         sizes = np.array([track.motion.size for track in tracks])
-        ratio = np.sqrt(areas(np.array([look.box for look in looks])))[None] / sizes[:, None]
+        ratio = np.sqrt(areas_xyxy(np.array([look.box for look in looks])))[None] / sizes[:, None]
         far = self._centres_off(tracks, looks) / self._reach(tracks, self.options.returning)[:, None]
         differ = self._colour_distance(tracks, looks)
-        likely = np.exp(-0.5 * (3 * far) ** 2) * self._likely(differ) * self._alike(tracks, looks)
+        alike, speed = self._alike(tracks, looks), self._speeds_off(tracks, found)
+        likely = np.exp(-0.5 * ((3 * far) ** 2 + speed ** 2)) * self._likely(differ) * alike
         can = (far <= 1) & (ratio > 0.5) & (ratio < 2) & (differ <= self.options.colour_limit)
+        can &= (alike >= ALIKE_AGAIN) & (speed <= SPEED_LIMIT)
         return likely, np.where(can, 1.0, 0.0)
 
     def _likely(self, differ: np.ndarray) -> np.ndarray:
@@ -87,21 +98,40 @@ class Likeness:
         places = np.array([track.motion.place[:2] for track in tracks])
         return np.asarray(np.linalg.norm(((boxes[:, :2] + boxes[:, 2:]) / 2)[None] - places[:, None], axis=2))
 
-    def _alike(self, tracks: Sequence[Track], looks: Sequence[Look]) -> np.ndarray:
-        """(tracks, looks) OKS of poses that are laid over each other by their boxes."""
-        def in_box(look: Look) -> np.ndarray:
-            return (look.keypoints - look.box[:2]) / np.maximum(look.box[2:] - look.box[:2], 1e-9)
+    def _speeds_off(self, tracks: Sequence[Track], found: Sequence[Track]) -> np.ndarray:
+        """(tracks, found) by how many standard deviations their speeds differ."""
+        here, there = ([track.motion for track in each] for each in (tracks, found))
+        differ = np.array([a.speed[:2] for a in here])[:, None] - np.array([b.speed[:2] for b in there])[None]
+        slack = np.array([a.speed_variance + (SPEED_SLACK * a.size) ** 2 for a in here])
+        return np.asarray(np.linalg.norm(differ, axis=2)
+                          / np.sqrt(slack[:, None] + np.array([b.speed_variance for b in there])[None]))
 
+    def _alike(self, tracks: Sequence[Track], looks: Sequence[Look], scaled: bool = True) -> np.ndarray:
+        """(tracks, looks) OKS of poses that are laid over each other: moved, ``scaled`` or not, but not turned.
+
+        1 where keypoints are too unsure for a pose to be told from another.
+        Not by their boxes: those change when something else, or the edge of the picture, cuts an object off.
+        """
         weights = np.sqrt(np.array([t.look.weights for t in tracks])[:, None] * [look.weights for look in looks])
-        ones = np.ones(len(tracks))
-        return keypoint_similarity(np.array([in_box(track.look) for track in tracks]),
-                                   np.array([in_box(look) for look in looks]), weights, ones, self._sigmas,
-                                   ATTITUDE ** 2 * ones)
+        share = (weights / np.maximum(weights.sum(axis=2, keepdims=True), 1e-9))[..., None]
+        sizes = np.array([track.motion.size for track in tracks])[:, None, None, None]
+
+        def centred(points: np.ndarray) -> np.ndarray:
+            return np.asarray((points - (share * points).sum(axis=2, keepdims=True)) / sizes)
+
+        before = centred(np.array([track.expected_keypoints for track in tracks])[:, None])
+        now = centred(np.array([look.keypoints for look in looks])[None])
+        scale = np.ones(weights.shape[:2])
+        if scaled:
+            scale = (share * before * now).sum(axis=(2, 3)) / np.maximum((share * before ** 2).sum(axis=(2, 3)), 1e-9)
+        off = ((np.clip(scale, 0.5, 2)[..., None, None] * before - now) ** 2).sum(axis=3)
+        each = np.exp(-off / (2 * ((2 * self._sigmas) ** 2 + ATTITUDE ** 2)))
+        return np.where(weights.mean(axis=2) < SURE, 1.0, (each * share[..., 0]).sum(axis=2))
 
     def oks(self, of: Look, others: Sequence[Look]) -> np.ndarray:
         """(M,) similarity of two poses in one frame, on the scale of the smaller: nothing was predicted."""
         weights = np.sqrt(of.weights * np.array([look.weights for look in others]))
-        area = np.minimum(areas(of.box[None]), areas(np.array([look.box for look in others])))
+        area = np.minimum(areas_xyxy(of.box[None]), areas_xyxy(np.array([look.box for look in others])))
         return np.array([keypoint_similarity(
             of.keypoints[None], look.keypoints[None], weight[None, None], scale[None], self._sigmas, np.zeros(1))[0, 0]
             for look, weight, scale in zip(others, weights, area)])

@@ -9,9 +9,11 @@ rate changes what a setting means.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
+FASTEST_SIDE = 1.0  # sizes per second; one wrong box would turn an object inside out
 LEAST_SIDE = 1.0  # px; a box that shrinks while nobody sees it must not turn inside out
 
 
@@ -28,6 +30,19 @@ class Noise:
     measured: float = 0.03
     speed: float = 2.0
     acceleration: float = 1.0
+
+
+@dataclass(frozen=True)
+class MeasuredSpeed:
+    """How fast a centre moves.
+
+    Attributes:
+        speed: (2,) px/s.
+        variance: Along an axis, (px/s)^2.
+    """
+
+    speed: np.ndarray
+    variance: float
 
 
 def xyxy_to_centre(box: np.ndarray) -> np.ndarray:
@@ -75,6 +90,11 @@ class BoxMotion:
         """Of the centre along an axis, px^2."""
         return float(self._place_variance[:2].mean())
 
+    @property
+    def speed_variance(self) -> float:
+        """Of the centre's speed along an axis, (px/s)^2."""
+        return float(self._speed_variance[:2].mean())
+
     def advance(self, seconds: float, seen: bool) -> None:
         """Moves on in time.
 
@@ -94,19 +114,31 @@ class BoxMotion:
         self._covariance = self._covariance + seconds * self._speed_variance + density * seconds ** 2 / 2
         self._speed_variance = self._speed_variance + density * seconds
 
-    def correct(self, box: np.ndarray, doubt: float = 1.0) -> None:
+    def correct(self, box: np.ndarray, doubt: float = 1.0, speed: Optional[MeasuredSpeed] = None) -> None:
         """Takes in a measured box.
 
         Args:
             box: (4,) xyxy, image px.
             doubt: Factor on the measurement's standard deviation.
+            speed: Of the centre, where that was measured by itself; the box then says nothing about it.
         """
         total = self._place_variance + (self.noise.measured * doubt * self.size) ** 2
         gain, speed_gain = self._place_variance / total, self._covariance / total
+        if speed is not None:
+            speed_gain[:2] = 0
         surprise = xyxy_to_centre(np.asarray(box, float)) - self.place
         self.place = self.place + gain * surprise
         self.place[2:] = np.maximum(self.place[2:], LEAST_SIDE)
         self.speed = self.speed + speed_gain * surprise
+        self.speed[2:] = np.clip(self.speed[2:], -FASTEST_SIDE * self.size, FASTEST_SIDE * self.size)
         self._speed_variance = self._speed_variance - speed_gain * self._covariance
         self._covariance = (1 - gain) * self._covariance
         self._place_variance = (1 - gain) * self._place_variance
+        if speed is not None:
+            self._correct_speed(speed)
+
+    def _correct_speed(self, measured: MeasuredSpeed) -> None:
+        total = self._speed_variance[:2] + measured.variance
+        self.speed[:2] += self._speed_variance[:2] / total * (measured.speed - self.speed[:2])
+        self._covariance[:2] *= measured.variance / total
+        self._speed_variance[:2] *= measured.variance / total

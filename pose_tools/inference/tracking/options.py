@@ -16,7 +16,7 @@ class TrackOptions:
         new: The same, of an object that was seen once; ByteTrack's 1 - 0.7.
         again: The same, of an object that the detector missed and what is found where it is expected.
         keypoint_share: Share of the keypoints (OKS) in a similarity, the rest is of the boxes (IoU); less where the
-            keypoints' scores are low.
+            keypoints' scores are low. 0 looks at no keypoints at all.
         reach: A third of how far, in sizes, a box may lie from where it is expected, beyond what the motion leaves
             open.
         confirm: Detections in a row that make an object; those of a video's first frame are objects at once.
@@ -39,7 +39,7 @@ class TrackOptions:
     new: float = 0.3
     again: float = 0.5
     keypoint_share: float = 0.75
-    reach: float = 0.15
+    reach: float = 0.06
     confirm: int = 2
     lost_seconds: float = 1.5
     collapse: float = 0.6

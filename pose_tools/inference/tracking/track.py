@@ -7,10 +7,12 @@ from typing import Optional
 import numpy as np
 
 from pose_tools.inference.tracking.following import follow_box
-from pose_tools.inference.tracking.motion import BoxMotion, Noise, xyxy_to_centre
+from pose_tools.inference.tracking.motion import BoxMotion, MeasuredSpeed, Noise, xyxy_to_centre
 
 CLEAR = 0.2  # share of an object that may be covered while its colours are still its own
 STEADY_RATE = 0.1  # weight of a detector's last run in how often it finds an object; half is taken to begin with
+SURE = 0.3  # mean weight from which keypoints say what pose an object has, and how it moved
+POINT_NOISE = 0.05  # standard deviation of a keypoint along an axis, in sizes
 COLOUR_RATE = 0.1  # weight of a new sighting's colours, once there were enough
 
 
@@ -74,7 +76,7 @@ class Track:
     def detected(self, look: Look, doubt: float = 1.0) -> None:
         """Takes in what a detector found; see :meth:`BoxMotion.correct` for ``doubt``."""
         if self.hits:
-            self.motion.correct(look.box, doubt)
+            self.motion.correct(look.box, doubt, self._speed(look))
         self.hits += 1
         self.undetected = 0.0
         self.score, self.detection = look.score, look
@@ -84,6 +86,19 @@ class Track:
             share = max(COLOUR_RATE, 1 / self._clear)
             mixed = look.colours if self.colours is None else (1 - share) * self.colours + share * look.colours
             self.colours = mixed / np.linalg.norm(mixed)
+
+    def _speed(self, look: Look) -> Optional[MeasuredSpeed]:
+        """How fast the keypoints moved since they were last seen.
+
+        A box does not say: while an object comes into the picture, or out from behind another, one side moves only.
+        """
+        weights = np.sqrt(self.look.weights * look.weights)
+        if self.away <= 0 or weights.mean() < SURE:
+            return None
+        share = weights / weights.sum()
+        noise = POINT_NOISE * self.motion.size / self.away
+        return MeasuredSpeed(share @ (look.keypoints - self.look.keypoints) / self.away,
+                             float(2 * noise ** 2 * (share ** 2).sum()))
 
     def counted(self) -> None:
         """Notes, after a detector's run, whether it found the object."""

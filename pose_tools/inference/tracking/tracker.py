@@ -15,17 +15,20 @@ from typing import Optional
 
 import numpy as np
 
+from pose_tools.formats.boxes import areas_xyxy
 from pose_tools.formats.schema import KeypointSet
 from pose_tools.inference.tracking.appearance import colour_signature, covered
-from pose_tools.inference.tracking.association import areas, assign, sigmas_or_default
+from pose_tools.inference.tracking.association import assign, sigmas_or_default
 from pose_tools.inference.tracking.likeness import HALF_COVERED, Likeness
 from pose_tools.inference.tracking.options import TrackOptions
 from pose_tools.inference.tracking.track import Look, Track
 
-COPY_KEYPOINTS = 0.4  # OKS of two detections of one object, whose boxes are about the same
+COPY_KEYPOINTS = 0.75  # OKS of two detections of one object, whose boxes are about the same
 STEADY = 0.65  # share of frames in which a detector finds what it is not expected to miss
-BIRTH_KEYPOINTS = 0.2  # the OKS of an object and a detection that must not begin another
+BIRTH_KEYPOINTS = 0.6  # the OKS of an object and a detection that must not begin another
 LOW_DOUBT = 2.0  # a box with a low score often covers only what is not hidden
+MISSED = 0.7  # an object that was not found in the last frame gives way to one that was
+FORGOTTEN = 0.7  # sizes; one whose place is known no better has half a claim to what is found there
 SAME_KEYPOINTS = 0.8  # OKS from which two poses are of one object
 OUTSIDE = 0.1  # share of its box in the picture below which an object that was lost has left
 
@@ -114,7 +117,7 @@ class Tracker:
             ValueError: ``detected`` is False and the boxes are not as many as :meth:`boxes_ahead` gave.
         """
         looks = [Look(*each) for each in zip(np.asarray(boxes, float).reshape(-1, 4), map(float, box_scores),
-                                             *_clean(keypoints, scores))]
+                                             *self._clean(keypoints, scores))]
         if detected:
             self._advance(time)
             looks = self._with_colours(looks, image)
@@ -171,7 +174,7 @@ class Tracker:
             raise ValueError("expected the instances of missed(), called for this frame")
         looks, owners = self._follow([
             Look(track.motion.box, track.score, points, weights)
-            for track, points, weights in zip(tracks, *_clean(keypoints, scores))], self.options.again, image)
+            for track, points, weights in zip(tracks, *self._clean(keypoints, scores))], self.options.again, image)
         self._pending = None
         return _tracked(looks, owners)
 
@@ -204,7 +207,7 @@ class Tracker:
             return False
         box = track.motion.box[None]
         inside = np.clip(box, 0, np.tile(self._image_size, 2))
-        return bool(areas(inside)[0] < OUTSIDE * areas(box)[0])
+        return bool(areas_xyxy(inside)[0] < OUTSIDE * areas_xyxy(box)[0])
 
     def _with_colours(self, looks: list[Look], image: Optional[np.ndarray]) -> list[Look]:
         """Adds what is covered and what colours there are."""
@@ -227,20 +230,25 @@ class Tracker:
         near = self._near()
         once = [track for track in self._tracks if not track.id]
 
-        def stage(tracks: Sequence[Track], those: np.ndarray, least: float, doubt: float = 1.0) -> list[Track]:
+        def stage(tracks: Sequence[Track], those: np.ndarray, least: float, doubt: float = 1.0,
+                  rivals: Sequence[Track] = ()) -> list[Track]:
             columns = [j for j in np.flatnonzero(those & single) if owners[j] is None]
             if not tracks or not columns:
                 return list(tracks)
-            similarity, possible = self._likeness.similarity(tracks, [looks[j] for j in columns])
-            same = np.array([track.label for track in tracks])[:, None] == labels[columns][None]
-            pairs = assign(similarity, same & (possible >= least))
+            claims = [*tracks, *rivals]
+            similarity, possible = self._likeness.similarity(claims, [looks[j] for j in columns])
+            similarity *= np.array([self._claim(track) for track in claims])[:, None]
+            same = np.array([track.label for track in claims])[:, None] == labels[columns][None]
+            pairs = [(i, j) for i, j in assign(similarity, same & (possible >= least)) if i < len(tracks)]
             for i, j in pairs:
                 tracks[i].detected(looks[columns[j]], doubt)
                 owners[columns[j]] = tracks[i]
             taken = {i for i, _ in pairs}
             return [track for i, track in enumerate(tracks) if i not in taken]
 
-        left = stage(near, good, self.options.first)
+        # What fits one better who was away for longer, or who is new, is left over: it is his if he is found again.
+        rest = [track for track in self._tracks if not any(track is each for each in near)]
+        left = stage(near, good, self.options.first, rivals=rest)
         stage([track for track in left if track.away <= self._passed], ~good, self.options.second, LOW_DOUBT)
         stage(once, good, self.options.new)
         for j in np.flatnonzero(good & single):
@@ -249,6 +257,11 @@ class Tracker:
                 owners[j].detected(looks[j])
                 self._tracks.append(owners[j])
         return owners
+
+    def _claim(self, track: Track) -> float:
+        """How much an object's similarity with a detection counts, beside that of others."""
+        unsure = track.motion.variance / (FORGOTTEN * track.motion.size) ** 2
+        return (1.0 if track.away <= self._passed else MISSED) / (1 + unsure)
 
     def _without_copies(self, looks: Sequence[Look], labels: np.ndarray) -> np.ndarray:
         """(N,) bool: False for a detection that shows the object of one with a better score."""
@@ -266,7 +279,7 @@ class Tracker:
                  and (self._first or self._sparse or owner.hits >= self.options.confirm)]
         away = [track for track in self._tracks if track.id and track.away > 0]
         if found and away:
-            likely, possible = self._likeness.returning(away, [track.look for track in found])
+            likely, possible = self._likeness.returning(away, found)
             same = np.array([t.label for t in away])[:, None] == np.array([t.label for t in found])[None]
             for i, j in assign(likely, same & (possible > 0)):
                 found[j].resume(away[i])
@@ -302,11 +315,12 @@ class Tracker:
                 taken.append(track)
         return fitted, owners
 
+    def _clean(self, keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (N, K, 2) without NaN and weights (N, K) in [0, 1], which are 0 where there is no keypoint."""
+        weights = np.clip(np.nan_to_num(np.asarray(scores, float)), 0, 1)
+        counted = np.isfinite(keypoints).all(axis=2) & (self.options.keypoint_share > 0)
+        return np.nan_to_num(np.asarray(keypoints, float)), np.where(counted, weights, 0)
 
-def _clean(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (N, K, 2) without NaN and weights (N, K) in [0, 1], which are 0 where there is no keypoint."""
-    weights = np.clip(np.nan_to_num(np.asarray(scores, float)), 0, 1)
-    return np.nan_to_num(np.asarray(keypoints, float)), np.where(np.isfinite(keypoints).all(axis=2), weights, 0)
 
 
 def _tracked(looks: Sequence[Look], owners: Sequence[Optional[Track]]) -> Tracked:
