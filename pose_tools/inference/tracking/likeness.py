@@ -14,9 +14,11 @@ CERTAIN = 0.7  # IoU and OKS of an object that is where it was expected, whateve
 USUAL = 0.1  # distance of colours that says nothing: that of one object, when it is seen badly
 HALF_COVERED = 0.5  # share from which the colours in a box are not the object's
 ATTITUDE = 0.1  # by how much, in sizes, keypoints may move within an object from sight to sight
-ALIKE, ALIKE_AGAIN = 0.5, 0.3  # least OKS of poses that are laid over each other: next frame, and after a while
+ALIKE, ALIKE_AGAIN = 0.15, 0.3  # least OKS of poses that are laid over each other: next frame, and after a while
 SPEED_LIMIT = 2.5  # standard deviations by which the speeds of who was away and of who is found may differ
 SPEED_SLACK = 0.5  # sizes per second of them that may be wrong besides
+SAME_COLOURS = 0.08  # distance of colours up to which they speak for one object
+BESIDE = 0.2  # IoU from which one may be mistaken for another
 COPY_IOU = 0.5  # of two detections of one object
 
 
@@ -52,7 +54,7 @@ class Likeness:
         differ = self._colour_distance(tracks, looks)
         # Who is exactly where it must be stays who it is when the light changes.
         same = (differ <= self.options.colour_limit) | ((iou >= CERTAIN) & (oks >= CERTAIN))
-        same &= alike >= ALIKE
+        same &= (alike >= ALIKE) | ((iou >= CERTAIN) & (_nobody_else(iou) | (differ <= SAME_COLOURS)))
         off = self._centres_off(tracks, looks) / self._reach(tracks, self.options.reach)[:, None]
         return ((1 - share) * iou + share * oks) * self._likely(differ), np.where(same & (off <= 1), possible, 0)
 
@@ -143,3 +145,12 @@ class Likeness:
         iou = iou_xyxy(look.box[None], np.array([other.box for other in others]))[0]
         near = [others[i] for i in np.flatnonzero(iou >= COPY_IOU)]
         return bool(near) and bool(self.oks(look, near).max() >= keypoints)
+
+
+def _nobody_else(iou: np.ndarray) -> np.ndarray:
+    """(tracks, looks) bool: no other object is expected there, and nothing else was found.
+
+    Keypoints of what is half hidden may be anywhere; where nobody else can be meant, they need not tell.
+    """
+    beside = iou >= BESIDE
+    return np.asarray((beside.sum(axis=1) <= 1)[:, None] & (beside.sum(axis=0) <= 1)[None])

@@ -12,6 +12,7 @@ from pose_tools.inference.tracking.motion import BoxMotion, MeasuredSpeed, Noise
 CLEAR = 0.2  # share of an object that may be covered while its colours are still its own
 STEADY_RATE = 0.1  # weight of a detector's last run in how often it finds an object; half is taken to begin with
 SURE = 0.3  # mean weight from which keypoints say what pose an object has, and how it moved
+RIGID = 0.1  # sizes; where keypoints move by more against each other, they do not say how the object moved
 POINT_NOISE = 0.05  # standard deviation of a keypoint along an axis, in sizes
 COLOUR_RATE = 0.1  # weight of a new sighting's colours, once there were enough
 
@@ -96,9 +97,12 @@ class Track:
         if self.away <= 0 or weights.mean() < SURE:
             return None
         share = weights / weights.sum()
+        steps = look.keypoints - self.look.keypoints
+        mean = share @ steps
+        if share @ ((steps - mean) ** 2).sum(axis=1) > 2 * (RIGID * self.motion.size) ** 2:
+            return None
         noise = POINT_NOISE * self.motion.size / self.away
-        return MeasuredSpeed(share @ (look.keypoints - self.look.keypoints) / self.away,
-                             float(2 * noise ** 2 * (share ** 2).sum()))
+        return MeasuredSpeed(mean / self.away, float(2 * noise ** 2 * (share ** 2).sum()))
 
     def counted(self) -> None:
         """Notes, after a detector's run, whether it found the object."""
