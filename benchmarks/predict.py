@@ -78,6 +78,8 @@ def candidates(models: Path, intervals: Sequence[int], flip: bool, short: bool) 
             found[f"rtmlib, {backend}"] = _rtmlib(models, backend, 1)
     for name, suffix in (("torch", ".pth"), ("onnxruntime", ".onnx"), ("openvino fp32", ".xml")):
         found[f"ours, {name}"] = _ours(models, suffix)
+    if _openvino_has_bf16():
+        found["ours, openvino bf16"] = _ours(models, ".xml", "--precision", "bf16")
     if flip:
         found["ours, torch, flip test"] = _ours(models, ".pth", "--flip-test", flip=True)
     if not short:
@@ -87,6 +89,12 @@ def candidates(models: Path, intervals: Sequence[int], flip: bool, short: bool) 
             found[f"{RTMLIB}, detection every {interval}"] = _rtmlib(models, "onnxruntime", interval)
         found[f"{OURS}, detection every {interval}"] = _ours(models, ".onnx", "--det-interval", str(interval))
     return found
+
+
+def _openvino_has_bf16() -> bool:
+    from pose_tools.inference.runtime.quiet_openvino import openvino_core
+
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _upstream(models: Path, pose_config: str) -> Candidate:

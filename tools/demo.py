@@ -27,7 +27,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, help="your labelme folder; default: cars rendered by pose_tools/make_demo.py")
     add("--name", help="of your keypoint set (default: the folder's name)")
-    add("--images", type=int, default=1200, help="pictures of cars to render (default: %(default)s)")
+    add("--images", type=int, default=1000, help="pictures of cars to render (default: %(default)s)")
     add("--det-size", type=int, nargs=2, default=(256, 192), metavar=("W", "H"), help="input (default: 256 192)")
     add("--pose-size", type=int, nargs=2, metavar=("W", "H"), help="crop (default: by the shape of the boxes)")
     add("--det-steps", type=int, default=1100, help="training steps of the detector (default: %(default)s)")

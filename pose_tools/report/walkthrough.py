@@ -89,7 +89,7 @@ def _convert(shell: Shell, plan: Plan, data: Path, unseen: Path) -> Path:
     if source is None:
         source = data.parent / "carpose_labelme"
         shell("pose_tools/make_demo.py", source, "--images", plan.images, "--unseen", unseen, "--unlabelled", 12,
-              "--views", "street", "street", "traffic", "--overwrite")
+              "--views", "street", "--overwrite")
         common += ["--meta", "configs/_base_/carpose/meta.py"]
     shell("pose_tools/labelme2coco.py", source, data, *common)
     (data / MARKER).write_text("tools/demo.py made this folder and may replace it.\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from pose_tools.console import UserError
 from pose_tools.dataset.demo import files as demo_files
 from pose_tools.dataset.demo.cars import KEYPOINTS
 from pose_tools.dataset.demo.files import write_labelme, write_unlabelled
+from pose_tools.dataset.demo.scene import LEAST_VISIBLE
 
 SIZE = (160, 120)
 
@@ -113,3 +114,15 @@ def test_all_numbers_that_make_no_sense_are_named_at_once(tmp_path):
     for words in ('0 images', '10 x 9000', 'seed -1'):
         assert words in str(error.value)
     assert not any(tmp_path.iterdir())
+
+
+def test_views_take_turns_and_far_cars_have_boxes_only(tmp_path):
+    write_labelme(tmp_path / 'mixed', 3, SIZE, seed=3, views=['street', 'traffic'])
+    write_labelme(tmp_path / 'street', 3, SIZE, seed=3, views=['street'])
+    mixed, street = contents(tmp_path / 'mixed'), contents(tmp_path / 'street')
+    assert [mixed[n] == street[n] for n in (f'demo_{i:05d}.jpg' for i in range(3))] == [True, False, True]
+    far = json.loads((tmp_path / 'mixed' / 'demo_00001.json').read_text())['shapes']
+    assert {shape['shape_type'] for shape in far} == {'rectangle'}
+    truth = [json.loads(line) for line in (tmp_path / 'mixed' / 'ground_truth.jsonl').read_text().splitlines()]
+    assert len(truth[1]['cars']) == len(far) >= 1
+    assert all(car['visible_share'] >= LEAST_VISIBLE for car in truth[1]['cars'])

@@ -63,7 +63,8 @@ class OpenVinoBackend:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads * streams
         if streams > 1:
-            settings["NUM_STREAMS"] = streams
+            # Two models that pin their streams pin them to the same cores, and wait for each other.
+            settings.update(NUM_STREAMS=streams, ENABLE_CPU_PINNING=False)
         return settings
 
     def run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
