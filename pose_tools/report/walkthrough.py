@@ -23,6 +23,7 @@ DET_BATCH, POSE_BATCH = 4, 16
 POSE_SIZES = ((192, 96), (128, 128), (96, 192))  # small, so that the demo takes minutes
 LEAST_SCORE = 0.05
 BOX_THRESHOLD = 0.4  # for the pictures; a detector of a few minutes draws many boxes below it
+VIDEO_THRESHOLD = 0.5  # for scores and overlaps in the video: its cars are smaller than those of the pictures
 MARKER = "made_by_demo.txt"
 
 
@@ -193,5 +194,5 @@ def walk(root: Path, plan: Plan) -> None:
         street = out / "street.mp4"
         shell("pose_tools/make_demo.py", "--video", street, "--overwrite")
         shell("pose_tools/predict.py", street, "--det", det, "--pose", pose, "--out", out / "video", "--smooth",
-              "--bbox-thr", BOX_THRESHOLD, "--device", plan.device)
+              "--bbox-thr", VIDEO_THRESHOLD, "--nms-thr", VIDEO_THRESHOLD, "--device", plan.device)
     print(_summary(shell, out, det, pose, (det_work, pose_work), time.monotonic() - start))

@@ -19,6 +19,7 @@ SPEED_LIMIT = 2.5  # standard deviations by which the speeds of who was away and
 SPEED_SLACK = 0.5  # sizes per second of them that may be wrong besides
 SAME_COLOURS = 0.08  # distance of colours up to which they speak for one object
 BESIDE = 0.2  # IoU from which one may be mistaken for another
+HELD = 0.9  # share of a box in another that counts as all of it
 COPY_IOU = 0.5  # of two detections of one object
 
 
@@ -138,13 +139,30 @@ class Likeness:
             of.keypoints[None], look.keypoints[None], weight[None, None], scale[None], self._sigmas, np.zeros(1))[0, 0]
             for look, weight, scale in zip(others, weights, area)])
 
-    def shows(self, look: Look, others: Sequence[Look], keypoints: float) -> bool:
-        """Whether a detection is one of the others again: about the same box, and an OKS of so much at least."""
+    def shows(self, look: Look, others: Sequence[Look], keypoints: tuple[float, float]) -> bool:
+        """Whether a detection is one of the others again: about the same box, and an OKS of so much at least.
+
+        Args:
+            look: The detection.
+            others: Those it may show.
+            keypoints: Least OKS, where boxes stand side by side as those of two people do, and where one holds the
+                other: a box of an object and of something beside it.
+        """
         if not others:
             return False
-        iou = iou_xyxy(look.box[None], np.array([other.box for other in others]))[0]
-        near = [others[i] for i in np.flatnonzero(iou >= COPY_IOU)]
-        return bool(near) and bool(self.oks(look, near).max() >= keypoints)
+        boxes = np.array([other.box for other in others])
+        near = np.flatnonzero(iou_xyxy(look.box[None], boxes)[0] >= COPY_IOU)
+        if not len(near):
+            return False
+        least = np.where(_held(look.box, boxes[near]), keypoints[1], keypoints[0])
+        return bool((self.oks(look, [others[i] for i in near]) >= least).any())
+
+
+def _held(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) bool: whether nearly all of the smaller of two boxes lies in the greater."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.prod(np.clip(sides, 0, None), axis=1)
+    return np.asarray(shared >= HELD * np.minimum(areas_xyxy(box[None]), areas_xyxy(others)))
 
 
 def _nobody_else(iou: np.ndarray) -> np.ndarray:

@@ -23,9 +23,9 @@ from pose_tools.inference.tracking.likeness import HALF_COVERED, Likeness
 from pose_tools.inference.tracking.options import TrackOptions
 from pose_tools.inference.tracking.track import Look, Track
 
-COPY_KEYPOINTS = 0.75  # OKS of two detections of one object, whose boxes are about the same
+COPY_KEYPOINTS = 0.75, 0.4  # OKS of two detections of one object, whose boxes are about the same
 STEADY = 0.65  # share of frames in which a detector finds what it is not expected to miss
-BIRTH_KEYPOINTS = 0.6  # the OKS of an object and a detection that must not begin another
+BIRTH_KEYPOINTS = 0.6, 0.2  # the OKS of an object and a detection that must not begin another
 LOW_DOUBT = 2.0  # a box with a low score often covers only what is not hidden
 MISSED = 0.7  # an object that was not found in the last frame gives way to one that was
 FORGOTTEN = 0.7  # sizes; one whose place is known no better has half a claim to what is found there
