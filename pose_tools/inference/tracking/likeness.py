@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 
@@ -19,6 +20,8 @@ SPEED_LIMIT = 2.5  # standard deviations by which the speeds of who was away and
 SPEED_SLACK = 0.5  # sizes per second of them that may be wrong besides
 SAME_COLOURS = 0.08  # distance of colours up to which they speak for one object
 BESIDE = 0.2  # IoU from which one may be mistaken for another
+JERK, JERK_SPREAD = 0.15, 0.06  # sizes; what is less is left to each object's motion, what agrees no better is none
+JERK_ALIKE = 0.5
 HELD = 0.9  # share of a box in another that counts as all of it
 COPY_IOU = 0.5  # of two detections of one object
 
@@ -58,6 +61,24 @@ class Likeness:
         same &= (alike >= ALIKE) | ((iou >= CERTAIN) & (_nobody_else(iou) | (differ <= SAME_COLOURS)))
         off = self._centres_off(tracks, looks) / self._reach(tracks, self.options.reach)[:, None]
         return ((1 - share) * iou + share * oks) * self._likely(differ), np.where(same & (off <= 1), possible, 0)
+
+    def jerk(self, tracks: Sequence[Track], looks: Sequence[Look]) -> Optional[np.ndarray]:
+        """How far (2,) px the camera, and with it everything, moved beyond what was expected; None where it did not.
+
+        Two objects at least, and half of them all, must say the same.
+        """
+        if len(tracks) < 2 or len(looks) < 2:
+            return None
+        boxes, found = (np.array(each) for each in ([t.motion.box for t in tracks], [look.box for look in looks]))
+        iou = iou_xyxy(boxes, found)
+        best = (iou == iou.max(axis=1, keepdims=True)) & (iou == iou.max(axis=0, keepdims=True)) & (iou >= BESIDE)
+        i, j = np.nonzero(best & (self._alike(tracks, looks, scaled=False) >= JERK_ALIKE))
+        if len(i) < max(2, len(tracks) / 2):
+            return None
+        off = ((found[j, :2] + found[j, 2:]) - (boxes[i, :2] + boxes[i, 2:])) / 2
+        shift, size = np.median(off, axis=0), np.median([track.motion.size for track in tracks])
+        same = np.median(np.linalg.norm(off - shift, axis=1)) <= JERK_SPREAD * size
+        return np.asarray(shift) if same and np.linalg.norm(shift) > JERK * size else None
 
     def returning(self, tracks: Sequence[Track], found: Sequence[Track]) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`similarity`, of objects that were away and new ones.

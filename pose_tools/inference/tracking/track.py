@@ -71,7 +71,7 @@ class Track:
         self._seen(look)
 
     def _seen(self, look: Look) -> None:
-        self.look, self.away = look, 0.0
+        self.look, self.away, self._jerk = look, 0.0, np.zeros(2)
         self._place = self.motion.place.copy()
 
     def detected(self, look: Look, doubt: float = 1.0) -> None:
@@ -97,7 +97,7 @@ class Track:
         if self.away <= 0 or weights.mean() < SURE:
             return None
         share = weights / weights.sum()
-        steps = look.keypoints - self.look.keypoints
+        steps = look.keypoints - self.look.keypoints - self._jerk
         mean = share @ steps
         if share @ ((steps - mean) ** 2).sum(axis=1) > 2 * (RIGID * self.motion.size) ** 2:
             return None
@@ -117,6 +117,11 @@ class Track:
         """Takes in a look in a frame without a detector."""
         self.motion.correct(look.box)
         self._seen(look)
+
+    def shift(self, jerk: np.ndarray) -> None:
+        """Moves with the camera (2,), px, which says nothing about its speed."""
+        self.motion.place[:2] += jerk
+        self._jerk += jerk
 
     def advance(self, seconds: float) -> None:
         """Moves on in time; until it is seen again it is away."""

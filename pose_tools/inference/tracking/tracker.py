@@ -229,6 +229,10 @@ class Tracker:
         good = np.array([look.score >= self.high_score for look in looks], bool)
         near = self._near()
         once = [track for track in self._tracks if not track.id]
+        jerk = self._likeness.jerk([track for track in near if track.away <= self._passed],
+                                   [look for look, fit in zip(looks, good & single) if fit])
+        for track in self._tracks if jerk is not None else ():
+            track.shift(jerk)
 
         def stage(tracks: Sequence[Track], those: np.ndarray, least: float, doubt: float = 1.0,
                   rivals: Sequence[Track] = ()) -> list[Track]:
