@@ -34,7 +34,7 @@ from pose_tools.formats.schema import KeypointSet, read_meta
 from pose_tools.inference.tracking import Smoother, SmoothOptions, Tracker, TrackOptions
 from pose_tools.report.tracking_metrics import TrackFrame, keypoint_motion, tracking_score
 
-RATE, SIZE = 30.0, (640, 480)
+RATE, SIZE, THRESHOLD = 30.0, (640, 480), 0.3
 LEAST_SEEN = 0.3  # share of a car that must be seen for it to have to be found
 SEEDS = (61, 62, 63, 64, 65, 66, 67, 68)
 
@@ -86,7 +86,7 @@ class NoisyTruth:
         seed: Of the noise; a frame's depends on its number alone.
     """
 
-    name = "noisy truth"
+    name, threshold = "noisy truth", THRESHOLD
 
     def __init__(self, seed: int) -> None:
         """Keeps the seed."""
@@ -127,12 +127,12 @@ class NoisyTruth:
 class Models:
     """A trained pair; every frame is detected once, for all ways."""
 
-    def __init__(self, det: Path, pose: Path, threads: Optional[int]) -> None:
+    def __init__(self, det: Path, pose: Path, threads: Optional[int], threshold: float = THRESHOLD) -> None:
         """Loads both."""
         from pose_tools.inference.runtime import DetectorModel, PoseModel, open_backend
 
-        self.name = f"{det.stem} and {pose.stem}"
-        self.detector = DetectorModel(open_backend(det, threads=threads), Tracker(_cars(), RATE).detector_threshold)
+        self.name, self.threshold = f"{det.stem} and {pose.stem}, boxes from {threshold:g} on", threshold
+        self.detector = DetectorModel(open_backend(det, threads=threads), threshold / 2)
         self.pose = PoseModel(open_backend(pose, threads=threads))
         self._detected: dict[int, tuple[VideoFrame, Boxes, Points]] = {}
 
@@ -160,7 +160,8 @@ def _cars() -> KeypointSet:
 
 def track(frames: Sequence[VideoFrame], models: Any, way: Way) -> list[TrackFrame]:
     """Tracks one video, as :class:`pose_tools.inference.predictor.PosePredictor` does."""
-    tracker = Tracker(_cars(), RATE, low_score=way.low_score, image_size=SIZE, options=way.options)
+    tracker = Tracker(_cars(), RATE, high_score=models.threshold, low_score=way.low_score, image_size=SIZE,
+                      options=way.options)
     smoother = Smoother(RATE, options=way.smooth)
     tracked = []
     for frame in frames:
@@ -206,7 +207,8 @@ def _row(videos: Sequence[list[TrackFrame]]) -> dict[str, float]:
 
 
 def measure(seeds: Sequence[int], frames: int, det: Optional[Path], pose: Optional[Path],
-            threads: Optional[int] = None, ways: Sequence[str] = tuple(WAYS)) -> dict[str, Any]:
+            threads: Optional[int] = None, ways: Sequence[str] = tuple(WAYS),
+            threshold: float = THRESHOLD) -> dict[str, Any]:
     """Renders videos and tracks them in all ways.
 
     Args:
@@ -216,10 +218,11 @@ def measure(seeds: Sequence[int], frames: int, det: Optional[Path], pose: Option
         pose: Keypoint model, the same.
         threads: Of the models.
         ways: Names of those to try.
+        threshold: The models' boxes from this score on begin objects.
     """
     videos = [list(render_video(seed, frames, SIZE, RATE)) for seed in progress(seeds, "rendering")]
     result: dict[str, Any] = {"machine": describe_machine(), "seeds": list(seeds), "frames": frames, "tables": {}}
-    sources: list[Any] = [NoisyTruth(0)] + ([Models(det, pose, threads)] if det and pose else [])
+    sources: list[Any] = [NoisyTruth(0)] + ([Models(det, pose, threads, threshold)] if det and pose else [])
     for source in sources:
         result["tables"][source.name] = {
             name: _row([track(video, source, way) for video in videos])
@@ -253,6 +256,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     command("--frames", type=int, default=90, help="of a video (90)")
     command("--det", type=Path, help="detector (the newest rtmdet-*-carpose-*.pth in checkpoint/)")
     command("--pose", type=Path, help="keypoint model (the newest rtmpose-*-carpose-*.pth in checkpoint/)")
+    command("--bbox-thr", type=float, default=THRESHOLD, help="least score of the models' boxes (%(default)s)")
     command("--truth-only", action="store_true", help="no models")
     command("--threads", type=int, help="of the models")
     command("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -269,7 +273,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.truth_only:
         det = pose = None
     result = measure(args.seeds[:1] if args.short else args.seeds, args.frames, det, pose, args.threads,
-                     SHORT if args.short else tuple(WAYS))
+                     SHORT if args.short else tuple(WAYS), args.bbox_thr)
     present(as_markdown(result), result, args.json)
     return 0
 

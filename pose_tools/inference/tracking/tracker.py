@@ -3,9 +3,10 @@
 Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022: detections with a good
 score are given to objects first, then those with a low one to objects that are left, since an object half hidden still
 has a weak box; a low one begins nothing. New here: keypoints (OKS) and colours say who is who besides boxes (IoU),
-which tells two cars apart that drive through each other's boxes; who was away for long gets back its id when it was
-found twice, so that one wrong box cannot take it; limits are in seconds; and an object can be followed by its keypoints
-through frames in which no detector ran, or ran and missed it.
+which tells two cars apart that drive through each other's boxes; who was away for long has a claim to what is found
+where it must be now, and gets back its id when it was found there twice, in its pose and at its speed, so that neither
+one wrong box nor a car that only passes can take it; limits are in seconds; and an object can be followed by its
+keypoints through frames in which no detector ran, or ran and missed it.
 """
 from __future__ import annotations
 
