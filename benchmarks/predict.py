@@ -44,6 +44,7 @@ from predict_inputs import FEW, newest_model, prepared
 from pose_tools.benchmarking.machine import describe_machine, machine_line
 from pose_tools.benchmarking.tables import markdown_table, present
 from pose_tools.console import UserError, run
+from pose_tools.formats.boxes import iou_xyxy
 
 BOX_THRESHOLD, KEYPOINT_THRESHOLD = 0.3, 0.3
 UPSTREAM, RTMLIB, OURS = "upstream", "rtmlib, onnxruntime", "ours, onnxruntime"
@@ -239,20 +240,14 @@ def compare(expected: list[Frame], found: list[Frame]) -> dict[str, Any]:
         left = list(own)
         for box, points, scores in theirs:
             counts["objects"] += 1
-            overlaps = [_iou(box, each[0]) for each in left]
-            if overlaps and max(overlaps) >= 0.5:
+            overlaps = iou_xyxy(box, [each[0] for each in left])[0]
+            if len(left) and overlaps.max() >= 0.5:
                 _, match, _ = left.pop(int(np.argmax(overlaps)))
                 counts["matched"] += 1
                 apart += np.linalg.norm(points - match, axis=1)[scores >= KEYPOINT_THRESHOLD].tolist()
         counts["extra"] += len(left)
     median, p99, most = np.percentile(apart, [50, 99, 100]).tolist() if apart else (None, None, None)
     return {**counts, "points": len(apart), "median_px": median, "p99_px": p99, "max_px": most}
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
-    inside = float(sides.prod())
-    return inside / max(float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - inside, 1e-9)
 
 
 def measure(frames: int = 300, pairs: int = 3, intervals: Sequence[int] = (3, ), det: Optional[Path] = None,

@@ -40,6 +40,13 @@ def areas_xyxy(boxes: np.ndarray) -> np.ndarray:
     return np.asarray(np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1))
 
 
+def shared_xyxy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, M) areas that boxes (N, 4) and (M, 4), xyxy, share."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.asarray(np.prod(np.clip(high - low, 0, None), axis=2))
+
+
 def iou_xyxy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of all pairs.
 
@@ -51,8 +58,6 @@ def iou_xyxy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (N, M); 0 where both boxes are empty.
     """
     a, b = (np.asarray(boxes, float).reshape(-1, 4) for boxes in (a, b))
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
+    inter = shared_xyxy(a, b)
     union = areas_xyxy(a)[:, None] + areas_xyxy(b)[None] - inter
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)

@@ -126,3 +126,10 @@ def test_views_take_turns_and_far_cars_have_boxes_only(tmp_path):
     truth = [json.loads(line) for line in (tmp_path / 'mixed' / 'ground_truth.jsonl').read_text().splitlines()]
     assert len(truth[1]['cars']) == len(far) >= 1
     assert all(car['visible_share'] >= LEAST_VISIBLE for car in truth[1]['cars'])
+
+
+@pytest.mark.parametrize('views', ['street', [], ['street', 'above']])
+def test_views_that_are_none_are_refused(tmp_path, views):
+    with pytest.raises(UserError, match='views'):
+        write_labelme(tmp_path / 'made', 1, SIZE, views=views)
+    assert not (tmp_path / 'made').exists()

@@ -46,10 +46,9 @@ def spots(tmp_path):
 
 def test_runs_of_several_streams_are_not_pinned(files):
     """Two networks that pin their streams pin them to the same cores: detector and keypoints waited for each other."""
-    for streams, pinned in ((1, True), (2, False)):
-        compiled = open_backend(files / "pose.xml", threads=1, streams=streams)._compiled
-        assert compiled.get_property("NUM_STREAMS") == streams
-        assert pinned or not compiled.get_property("ENABLE_CPU_PINNING")
+    compiled = open_backend(files / "pose.xml", threads=1, streams=2)._compiled
+    assert compiled.get_property("NUM_STREAMS") == 2
+    assert not compiled.get_property("ENABLE_CPU_PINNING")
 
 
 @pytest.mark.parametrize(("name", "backend", "runs_on"), [

@@ -50,7 +50,7 @@ def write_labelme(folder: Union[str, Path], images: int, size: tuple[int, int] =
     Raises:
         UserError: A number makes no sense, or the folder is not empty and may not be replaced.
     """
-    _check(images, size, seed)
+    _check(images, size, seed, views)
     cars = 0
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made, \
@@ -96,7 +96,7 @@ def write_unlabelled(folder: Union[str, Path], images: int, size: tuple[int, int
     Raises:
         UserError: A number makes no sense, or the folder is not empty and may not be replaced.
     """
-    _check(images, size, seed)
+    _check(images, size, seed, views)
     check_folder(folder, overwrite)
     with new_folder(Path(folder), overwrite) as made:
         for i in progress(range(images), "rendering unseen"):
@@ -168,7 +168,7 @@ def _is_ours(entry: Path) -> bool:
     return entry.is_file() and (made or entry.name == GROUND_TRUTH)
 
 
-def _check(images: int, size: tuple[int, int], seed: int) -> None:
+def _check(images: int, size: tuple[int, int], seed: int, views: Sequence[str]) -> None:
     """Raises one UserError that names every number that makes no sense."""
     wrong = []
     if images < 1:
@@ -178,6 +178,8 @@ def _check(images: int, size: tuple[int, int], seed: int) -> None:
                      f"height {MIN_SIZE[1]} to 8192")
     if seed < 0:
         wrong.append(f"seed {seed}: must not be negative")
+    if not views or set(views) - set(VIEWS):
+        wrong.append(f"views {views!r}: expected a list of {', '.join(VIEWS)}")
     if wrong:
         raise UserError("; ".join(wrong))
 

@@ -10,7 +10,7 @@ from typing import Optional
 
 import numpy as np
 
-from pose_tools.formats.boxes import areas_xyxy, iou_xyxy
+from pose_tools.formats.boxes import areas_xyxy, iou_xyxy, shared_xyxy
 
 INSIDE = 0.7  # share of a box's sides that is looked at; there is less background in the middle
 CELLS = 16  # per side, whose mean colours are counted
@@ -79,9 +79,7 @@ def covered(boxes: np.ndarray, by: np.ndarray, expected: np.ndarray) -> np.ndarr
     own = iou_xyxy(boxes, others) >= OWN
     own[:, :len(boxes)] = np.eye(len(boxes), dtype=bool)
     area, other_area = np.maximum(areas_xyxy(boxes), 1e-9), areas_xyxy(others)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shares = np.prod(np.clip(high - low, 0, None), axis=2) / area[:, None]
+    shares = shared_xyxy(boxes, others) / area[:, None]
     level = LEVEL * np.sqrt(np.minimum(area[:, None], other_area[None]))
     can = np.append(by, np.ones(len(expected), bool))[None] & ~own
     in_front = others[None, :, 3] > boxes[:, None, 3] - level

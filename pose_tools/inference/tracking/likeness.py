@@ -6,7 +6,7 @@ from typing import Optional
 
 import numpy as np
 
-from pose_tools.formats.boxes import areas_xyxy, iou_xyxy
+from pose_tools.formats.boxes import areas_xyxy, iou_xyxy, shared_xyxy
 from pose_tools.inference.tracking.association import keypoint_similarity
 from pose_tools.inference.tracking.options import TrackOptions
 from pose_tools.inference.tracking.track import SURE, Look, Track
@@ -181,9 +181,7 @@ class Likeness:
 
 def _held(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N,) bool: whether nearly all of the smaller of two boxes lies in the greater."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = np.prod(np.clip(sides, 0, None), axis=1)
-    return np.asarray(shared >= HELD * np.minimum(areas_xyxy(box[None]), areas_xyxy(others)))
+    return np.asarray(shared_xyxy(box[None], others)[0] >= HELD * np.minimum(areas_xyxy(box[None]), areas_xyxy(others)))
 
 
 def _nobody_else(iou: np.ndarray) -> np.ndarray:

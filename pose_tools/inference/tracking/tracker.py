@@ -327,7 +327,6 @@ class Tracker:
         return np.nan_to_num(np.asarray(keypoints, float)), np.where(counted, weights, 0)
 
 
-
 def _tracked(looks: Sequence[Look], owners: Sequence[Optional[Track]]) -> Tracked:
     ids = np.array([owner.id if owner else 0 for owner in owners], np.int64)
     return Tracked(ids, ids > 0, np.array([look.box for look in looks]).reshape(-1, 4))
